@@ -1,0 +1,8 @@
+export default {
+  extensions: { ts: 'module' },
+  files: ['test/**/*.test.ts'],
+  nodeArguments: ['--disable-warning=ExperimentalWarning'],
+  timeout: '120s',
+  concurrency: 2,
+  verbose: true,
+}
