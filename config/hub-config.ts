@@ -1,0 +1,2 @@
+/** hub.yaml in, HubConfig out, or one ConfigError that lists every problem. */
+export type * from './hub-types.ts'

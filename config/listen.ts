@@ -1,0 +1,5 @@
+/** Where a server listens. Port 0 takes a free one. */
+export interface Listen {
+  readonly host: string
+  readonly port: number
+}
