@@ -1,0 +1,82 @@
+/** function.yaml: Nuclio's document as it is, with our fields beside its own. */
+import * as v from 'valibot'
+import { duration, integer, stringMap, text } from './fields.ts'
+import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
+import { anything } from './trigger-schema.ts'
+import { FUNCTION_NAME_PATTERN } from './wire.ts'
+
+const SECOND_MS = 1000
+const HOUR_MS = 3_600_000
+
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/
+
+/** `trigger` is what stands under each name of `spec.triggers`: checked kind by kind when a file is read, a union in the JSON Schema. */
+export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
+  v.strictObject({
+    apiVersion: v.optional(v.picklist(['dunlin/v1', 'nuclio.io/v1', 'nuclio.io/v1beta1'])),
+    kind: v.optional(v.picklist(['Function', 'NuclioFunction'])),
+    metadata: v.strictObject({
+      name: v.pipe(v.string(), v.regex(FUNCTION_NAME_PATTERN, '1 to 63 of a-z, 0-9 and "-", not at the ends')),
+      labels: v.optional(stringMap, {}),
+      annotations: v.optional(stringMap, {}),
+      ...anything(METADATA_WITHOUT_EFFECT),
+    }),
+    spec: v.strictObject({
+      description: v.optional(v.string(), ''),
+      /** Assigned but not started. */
+      disable: v.optional(v.boolean(), false),
+      /** Default main:handler; shell has none (runtimes.ts). */
+      handler: v.optional(text(1024)),
+      runtime: text(64),
+      env: v.optional(
+        v.array(
+          v.strictObject({
+            name: v.pipe(v.string(), v.regex(ENV_NAME, 'a variable name')),
+            value: v.optional(v.string()),
+            valueFrom: v.optional(v.unknown()),
+          }),
+        ),
+        [],
+      ),
+      /** 30 s: no function holds a worker for ever. */
+      eventTimeout: v.optional(duration({ min: 1, max: 24 * HOUR_MS }), '30s'),
+      /** 5: with the waits below, a fault of a minute is outlived. */
+      maxAttempts: v.optional(integer({ min: 1, max: 100 }), 5),
+      retry: v.optional(
+        v.strictObject({
+          /** 1 s: most faults (a busy port, a lost packet) are over by then. */
+          first: v.optional(duration({ min: 1, max: HOUR_MS }), '1s'),
+          /** 60 s: a retrying event blocks its order key, so it must not sleep for long. */
+          max: v.optional(duration({ min: SECOND_MS, max: 24 * HOUR_MS }), '60s'),
+        }),
+        {},
+      ),
+      loggerSinks: v.optional(
+        v.array(
+          v.strictObject({
+            level: v.optional(v.picklist(['debug', 'info', 'warn', 'warning', 'error'])),
+            sink: v.optional(v.string()),
+          }),
+        ),
+        [],
+      ),
+      runtimeAttributes: v.optional(v.record(v.string(), v.unknown()), {}),
+      build: v.optional(
+        v.strictObject({
+          codeEntryType: v.optional(v.string()),
+          functionSourceCode: v.optional(v.string()),
+          ...anything(BUILD_WITHOUT_EFFECT),
+        }),
+        {},
+      ),
+      triggers: v.optional(v.record(v.string(), trigger), {}),
+      ...anything(SPEC_WITHOUT_EFFECT),
+    }),
+    /** What Nuclio writes into an exported document. */
+    status: v.optional(v.unknown()),
+  })
+
+export const ShellAttributes = v.looseObject({
+  arguments: v.optional(v.union([v.string(), v.array(v.string())]), []),
+  responseHeaders: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])), {}),
+})

@@ -1,0 +1,18 @@
+/** The runtimes that function.yaml may name, as Nuclio writes them, and what goes with each. */
+import type { RuntimeKind } from './function-types.ts'
+
+export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: number; readonly handler: string | null }>> = {
+  /** 64: enough to overlap waiting handlers, and a thread's heap still holds their bodies. */
+  nodejs: { concurrency: 64, handler: 'main:handler' },
+  /** 256: the ring's window; a synchronous handler simply finds its next events there. */
+  python: { concurrency: 256, handler: 'main:handler' },
+  /** 1: each event is a process of its own. The handler is a program, so none can be guessed. */
+  shell: { concurrency: 1, handler: null },
+}
+
+/** `python:3.11` to `python`; null when there is no such runtime. The device's own Python and Node run, whatever the minor version. */
+export function runtimeKind(name: string): RuntimeKind | null {
+  if (/^python(:3(\.\d{1,2})?)?$/.test(name)) return 'python'
+  if (/^nodejs(:\d{1,2})?$/.test(name)) return 'nodejs'
+  return name === 'shell' ? 'shell' : null
+}
