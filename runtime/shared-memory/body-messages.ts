@@ -15,10 +15,13 @@ const WAITING_BODIES_MAX = 65_536
 export class MessageBodies implements BodyCarrier {
   readonly #port: MessagePort
   readonly #waiting = new Map<number, Uint8Array>()
+  readonly #onRing: () => void
   #last = 0
 
-  constructor(port: MessagePort) {
+  /** `onRing`: a doorbell was found in the queue while a body was looked for; it must not be lost. */
+  constructor(port: MessagePort, onRing: () => void) {
     this.#port = port
+    this.#onRing = onRing
   }
 
   put(body: Uint8Array): Uint8Array {
@@ -26,7 +29,7 @@ export class MessageBodies implements BodyCarrier {
     this.#last += 1
     this.#port.postMessage({ type: 'body', number: this.#last, bytes } satisfies PortMessage, [bytes.buffer])
     const reference = Buffer.alloc(8)
-    reference.writeUInt32LE(bytes.length, 0)
+    reference.writeUInt32LE(body.length, 0)
     reference.writeUInt32LE(this.#last >>> 0, 4)
     return reference
   }
@@ -38,7 +41,7 @@ export class MessageBodies implements BodyCarrier {
     while (!this.#waiting.has(number)) {
       const received: { message: unknown } | undefined = receiveMessageOnPort(this.#port)
       if (received === undefined) throw new ProtocolError('body-missing', `Cannot take body ${number}: it was not sent`)
-      this.accept(received.message)
+      if (!this.accept(received.message)) this.#onRing()
     }
     const bytes = this.#waiting.get(number)!
     this.#waiting.delete(number)

@@ -29,12 +29,12 @@ export function openThreadChannel(transfer: ThreadChannelTransfer): Channel {
 const RING: PortMessage = { type: 'ring' }
 
 function openEnd(memory: SharedArrayBuffer, ringBytes: number, port: MessagePort, side: 'agent' | 'guest'): RingChannel {
-  const bodies = new MessageBodies(port)
+  const bodies = new MessageBodies(port, () => setImmediate(() => channel.wake()))
   const doorbell = {
     ring: () => port.postMessage(RING),
     close: () => port.close(),
   }
-  const channel = new RingChannel({ memory, layout: layoutOf(ringBytes), side, doorbell, bodies, release: () => {} })
+  const channel: RingChannel = new RingChannel({ memory, layout: layoutOf(ringBytes), side, doorbell, bodies, release: () => {} })
   port.on('message', (message: unknown) => {
     if (!bodies.accept(message)) channel.wake()
   })
