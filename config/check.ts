@@ -43,7 +43,7 @@ export class Checker {
         this.add(at, 'expected a map, got a list')
       }
     }
-    const result = v.safeParse(schema, value)
+    const result = v.safeParse(schema, value, { abortPipeEarly: true })
     for (const issue of result.issues ?? []) {
       const rest = (issue.path ?? []).map(({ key }) => key as string | number)
       const at = [...path, ...rest]
@@ -81,7 +81,8 @@ export class Checker {
   }
 
   #expected(issue: v.BaseIssue<unknown>, schema: v.GenericSchema, path: Path): string {
-    if (issue.kind !== 'schema') return issue.message
+    // valibot's own texts for a wrong type begin so; any other text is a field's.
+    if (issue.kind !== 'schema' || !issue.message.startsWith('Invalid ')) return issue.message
     const at = schemaAt(schema, path)
     return at ? expectation(at) : (issue.expected ?? 'something else')
   }

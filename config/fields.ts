@@ -6,6 +6,9 @@ import { DURATION_PATTERN, formatDuration, formatSize, parseDurationMs, parseSiz
 
 const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):(\d{1,5})$/
 const TEXT_MAX = 4096
+const DURATION_EXPECTED = 'a duration such as "20s", "500ms" or "1m30s"'
+const SIZE_EXPECTED = 'a size such as "64MiB" or "10MB"'
+const LISTEN_EXPECTED = 'host:port, such as "127.0.0.1:1883" or "0.0.0.0:1883"'
 
 interface Range {
   readonly min: number
@@ -23,8 +26,8 @@ export const text = (max = TEXT_MAX) => v.pipe(v.string(), v.nonEmpty('some text
 /** Given as `20s` or `1m30s`, milliseconds inside. */
 export const duration = ({ min, max }: Range) =>
   v.pipe(
-    v.string(),
-    v.regex(DURATION_PATTERN, 'a duration such as "20s", "500ms" or "1m30s"'),
+    v.string(DURATION_EXPECTED),
+    v.regex(DURATION_PATTERN, DURATION_EXPECTED),
     v.transform(parseDurationMs),
     v.minValue(min, `at least ${formatDuration(min)}`),
     v.maxValue(max, `at most ${formatDuration(max)}`),
@@ -33,8 +36,8 @@ export const duration = ({ min, max }: Range) =>
 /** Given as `64MiB`, bytes inside. */
 export const size = ({ min, max }: Range) =>
   v.pipe(
-    v.string(),
-    v.regex(SIZE_PATTERN, 'a size such as "64MiB" or "10MB"'),
+    v.string(SIZE_EXPECTED),
+    v.regex(SIZE_PATTERN, SIZE_EXPECTED),
     v.transform(parseSizeBytes),
     v.minValue(min, `at least ${formatSize(min)}`),
     v.maxValue(max, `at most ${formatSize(max)}`),
@@ -44,8 +47,8 @@ export const port = integer({ min: 1, max: 65_535 })
 
 /** Given as `127.0.0.1:1883` or `[::1]:1883`. The host is never left out: listening everywhere is written down. */
 export const listen = v.pipe(
-  v.string(),
-  v.regex(HOST_PORT, 'host:port, such as "127.0.0.1:1883" or "0.0.0.0:1883"'),
+  v.string(LISTEN_EXPECTED),
+  v.regex(HOST_PORT, LISTEN_EXPECTED),
   v.transform((given): Listen => {
     const [, host, portText] = HOST_PORT.exec(given)!
     return { host: host!.replace(/^\[|\]$/g, ''), port: Number(portText) }

@@ -52,6 +52,7 @@ function compile(checker: Checker, file: string): FunctionConfig | null {
     maxAttempts: spec.maxAttempts,
     retryFirstMs: spec.retry.first,
     retryMaxMs: spec.retry.max,
+    outputStream: spec.outputStream ?? null,
     logLevel: logLevel(spec.loggerSinks),
     runtimeAttributes,
     disabled: spec.disable,

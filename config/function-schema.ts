@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { duration, integer, stringMap, text } from './fields.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
 import { anything } from './trigger-schema.ts'
-import { FUNCTION_NAME_PATTERN } from './wire.ts'
+import { FUNCTION_NAME_PATTERN, STREAM_NAME_PATTERN } from './wire.ts'
 
 const SECOND_MS = 1000
 const HOUR_MS = 3_600_000
@@ -51,6 +51,8 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
         }),
         {},
       ),
+      /** Default: none; what a handler returns answers the caller and is not kept. */
+      outputStream: v.optional(v.pipe(v.string(), v.regex(STREAM_NAME_PATTERN, '1 to 128 of letters, digits, ".", "_" and "-", not at the ends'))),
       loggerSinks: v.optional(
         v.array(
           v.strictObject({

@@ -20,6 +20,8 @@ export interface FunctionConfig {
   /** Longest wait before the second attempt; doubles with each further one up to `retryMaxMs`. */
   readonly retryFirstMs: number
   readonly retryMaxMs: number
+  /** Where what the handler returns goes; null: nowhere (what it emits goes where it says). */
+  readonly outputStream: string | null
   readonly logLevel: FunctionLogLevel
   /** shell: `arguments: string[]` and `responseHeaders: Record<string, string>`, both always there. */
   readonly runtimeAttributes: Readonly<Record<string, unknown>>

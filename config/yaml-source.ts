@@ -9,6 +9,8 @@ import type { Problems } from './problems.ts'
 export const CONFIG_BYTES_MAX = 1024 * 1024
 /** Aliases resolved at the most: enough for `&common`, too few for a "billion laughs". */
 const ALIASES_MAX = 100
+/** After the first few, syntax errors only follow from each other. */
+const SYNTAX_FAULTS_MAX = 5
 
 export type Path = ReadonlyArray<string | number>
 
@@ -41,12 +43,15 @@ export class YamlSource {
     try {
       // uniqueKeys compares each key with all others; reportDuplicateKeys does it in one pass.
       const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' })
-      for (const { pos, message } of [...document.errors, ...document.warnings]) problems.addAt(placeOf(lines, pos[0]), '', firstLine(message))
+      const faults = [...document.errors, ...document.warnings]
+      // A text nested thousands deep ends the parser's stack; it says so in an error of its own.
+      if (faults.some(({ message }) => message.includes('call stack'))) throw new RangeError('nested too deep')
+      for (const { pos, message } of faults.slice(0, SYNTAX_FAULTS_MAX)) problems.addAt(placeOf(lines, pos[0]), '', firstLine(message))
       reportDuplicateKeys(document.contents, lines, [], problems)
       if (problems.count > before) return null
       return new YamlSource(document, lines, withoutNulls(document.toJS({ maxAliasCount: ALIASES_MAX })))
     } catch (error) {
-      // The parser recurses: RangeError is a text nested thousands deep, ReferenceError one alias too many.
+      // RangeError: nested too deep, here or in our own walks. ReferenceError: one alias too many.
       if (error instanceof RangeError) problems.addAt({ line: 1, column: 1 }, '', 'expected a text nested a few levels deep, got thousands')
       else if (error instanceof ReferenceError) problems.addAt({ line: 1, column: 1 }, '', `expected at most ${ALIASES_MAX} aliases, got more (they multiply)`)
       else throw error
