@@ -41,6 +41,14 @@ export class HeadWriter {
     return this
   }
 
+  /** Items that were written elsewhere. */
+  append(items: Uint8Array): this {
+    this.#reserve(items.length)
+    this.#buffer.set(items, this.#length)
+    this.#length += items.length
+    return this
+  }
+
   #reserve(more: number): void {
     const wanted = this.#length + more
     if (wanted <= this.#buffer.length) return

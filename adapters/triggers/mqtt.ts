@@ -1,0 +1,43 @@
+import { InputError } from '../../runtime/base/errors.ts'
+import { Flag, Tag } from '../../runtime/event/record.ts'
+import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
+import type { InboundMessage } from '../broker/contract.ts'
+import type { RouteTarget } from './mqtt-router.ts'
+import type { TriggerOf, TriggerServices } from './registry.ts'
+
+/**
+ * Messages on the device's own broker become events. Delivery `durable` and QoS >= 1: the broker acknowledges when the event is
+ * committed. QoS 0, or delivery `direct`: the event is handled without a commit before it.
+ */
+export function openMqttTrigger(config: TriggerOf<'mqtt'>, { sink, functionName }: TriggerContext, { router }: TriggerServices): Trigger {
+  if (config.url !== null) {
+    throw new InputError('mqtt-url', `Cannot start trigger "${config.name}" of ${functionName}: an outside broker (${config.url}) is not supported by this version`)
+  }
+  const target: RouteTarget = (message, done) => {
+    const record = toRecord(message, sink)
+    if (message.qos > 0 && config.delivery === 'durable') return sink.accept(record, done)
+    sink.invoke(record, null)
+    done(null)
+  }
+  let listening = false
+  return {
+    async start() {
+      for (const { topic } of config.subscriptions) router.add(topic, target)
+      listening = true
+    },
+    async stop() {
+      if (listening) for (const { topic } of config.subscriptions) router.remove(topic, target)
+      listening = false
+    },
+  }
+}
+
+function toRecord({ topic, payload, qos, retain }: InboundMessage, { events }: TriggerContext['sink']): Buffer {
+  events.head.add(Tag.topic, topic)
+  // Sensors send JSON objects or bare numbers; what looks like an object is offered as JSON, and the handler still can have the bytes.
+  if (payload[0] === BRACE || payload[0] === BRACKET) events.head.add(Tag.contentType, 'application/json')
+  return events.finish(payload, qos | (retain ? Flag.retain : 0))
+}
+
+const BRACE = 0x7b
+const BRACKET = 0x5b

@@ -1,0 +1,29 @@
+import type { TriggerConfig } from '../../config/function-config.ts'
+import type { Reply } from '../dispatch/delivery.ts'
+import type { EventWriter } from '../event/event-writer.ts'
+import type { Logger } from '../base/log.ts'
+
+/** Where a trigger puts its events. Records come from `events`. */
+export interface TriggerSink {
+  readonly events: EventWriter
+  /** Durable: `done` after the commit. The trigger acknowledges its source there and nowhere else. */
+  accept(record: Buffer, done: (error: Error | null) => void): void
+  /** Direct: nothing is kept on disk; `reply` (when given) gets the handler's answer. */
+  invoke(record: Buffer, reply: Reply | null): void
+}
+
+/** A source of events, between `start` and `stop`. */
+export interface Trigger {
+  start(): Promise<void>
+  /** Takes no new events; those it gave go on. Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface TriggerContext {
+  readonly functionName: string
+  readonly sink: TriggerSink
+  readonly logger: Logger
+}
+
+/** Made by the agent from adapters/triggers/registry.ts: the processor knows no kind of trigger. */
+export type MakeTrigger = (config: TriggerConfig, context: TriggerContext) => Promise<Trigger>

@@ -1,0 +1,114 @@
+/**
+ * The processor: runs functions on events. Read it from top to bottom to know how an event travels:
+ *
+ *   trigger -> EventWriter (record) -> Pipeline.accept -> store: inbox, committed -> trigger acknowledges its source
+ *           -> KeyLanes (order) -> WorkerPool -> Worker -> RESULT
+ *           -> store: ONE step (input acked, outputs in streams, state, ledger) -> onRows: the export pump wakes up
+ */
+import { InputError } from './base/errors.ts'
+import type { Clock } from './base/clock.ts'
+import type { Logger } from './base/log.ts'
+import { UuidSource } from './base/uuid.ts'
+import { failedAnswer, type Reply } from './dispatch/delivery.ts'
+import { StreamDirectory } from './dispatch/stream-directory.ts'
+import { EventWriter } from './event/event-writer.ts'
+import { FunctionHost, type FunctionParts, type FunctionStatus } from './functions/function-host.ts'
+import type { MakeTrigger } from './functions/trigger.ts'
+import { resultRecord } from './event/result-record.ts'
+import type { Store } from './store/store.ts'
+import type { FunctionVersion } from './workers/worker.ts'
+
+const FUNCTIONS_MAX = 256
+
+export interface ProcessorOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly makeTrigger: MakeTrigger
+  /** A function's context.publish. */
+  readonly publish: (record: Buffer, functionName: string) => void
+  readonly onStream: (id: number, name: string) => void
+  readonly onRows: (streams: ReadonlySet<number>) => void
+  /** A function's log line; `level` as in pino (10 debug, 20 info, 30 warn, 40 error), `fields` JSON text or empty. */
+  readonly onLog: (functionName: string, level: number, message: string, fields: string) => void
+}
+
+export class Processor {
+  readonly events: EventWriter
+  readonly streams: StreamDirectory
+  readonly #options: ProcessorOptions
+  readonly #functions = new Map<string, FunctionHost>()
+  readonly #parts: FunctionParts
+
+  constructor(options: ProcessorOptions) {
+    const ids = new UuidSource()
+    this.#options = options
+    this.events = new EventWriter(options.clock, ids, options.store.boot)
+    this.streams = new StreamDirectory(options.store, options.onStream)
+    this.#parts = {
+      store: options.store,
+      streams: this.streams,
+      clock: options.clock,
+      ids,
+      logger: options.logger,
+      events: this.events,
+      makeTrigger: options.makeTrigger,
+      publish: options.publish,
+      onRows: options.onRows,
+      log: options.onLog,
+      call: (name, record, answer) => {
+        this.invoke(name, this.events.from(record), (result) => answer(resultRecord(result)))
+      },
+    }
+  }
+
+  /** Starts a version, and takes over from the one that runs when its workers are ready. Rejects with why they are not. */
+  async activate(version: FunctionVersion): Promise<void> {
+    await this.#host(version.config.name).activate(version)
+  }
+
+  /** Takes a version up at start: triggers listen at once, workers follow. */
+  async adopt(version: FunctionVersion): Promise<void> {
+    await this.#host(version.config.name).adopt(version)
+  }
+
+  async deactivate(name: string, graceMs: number): Promise<void> {
+    const host = this.#functions.get(name)
+    this.#functions.delete(name)
+    await host?.stop(graceMs)
+  }
+
+  /** A direct call; `reply` always comes. */
+  invoke(name: string, record: Buffer, reply: Reply): void {
+    const host = this.#functions.get(name)
+    if (host) host.invoke(record, reply)
+    else reply(failedAnswer(404, `There is no function "${name}" here; there are: ${[...this.#functions.keys()].join(', ') || 'none'}`))
+  }
+
+  /** Dead letters go back to the pipeline they came from. False: it is not there now; the event waits in the inbox. */
+  requeue(source: number, record: Buffer, inboxId: number): boolean {
+    for (const host of this.#functions.values()) if (host.requeue(source, record, inboxId)) return true
+    return false
+  }
+
+  status(): FunctionStatus[] {
+    return [...this.#functions.values()].filter((host) => host.current).map((host) => host.status())
+  }
+
+  /** Stops all functions; running events get `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    await Promise.all([...this.#functions.keys()].map((name) => this.deactivate(name, graceMs)))
+  }
+
+  #host(name: string): FunctionHost {
+    let host = this.#functions.get(name)
+    if (!host) {
+      if (this.#functions.size >= FUNCTIONS_MAX) {
+        throw new InputError('functions-max', `Cannot start function "${name}": ${FUNCTIONS_MAX} functions run, the most there may be`)
+      }
+      host = new FunctionHost(name, this.#parts)
+      this.#functions.set(name, host)
+    }
+    return host
+  }
+}

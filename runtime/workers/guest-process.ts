@@ -1,0 +1,43 @@
+import { FunctionError } from '../base/errors.ts'
+import { openProcessChannel } from '../shared-memory/process-channel.ts'
+import { functionEnvironment, killGroup } from './child.ts'
+import { forwardLines } from './output-lines.ts'
+import type { GuestHandle } from './ring-worker.ts'
+import type { WorkerOptions } from './worker.ts'
+
+export interface GuestCommand {
+  readonly command: string
+  readonly args: readonly string[]
+  /** What to do when the command is not on this machine. */
+  readonly notFound: string
+}
+
+/** Starts a guest in a process group of its own, with the ring open; what it prints goes to the function's log. */
+export async function spawnGuest(options: WorkerOptions, { command, args, notFound }: GuestCommand): Promise<GuestHandle> {
+  const { channel, child } = openProcessChannel({
+    command,
+    args,
+    cwd: options.function.directory,
+    env: functionEnvironment(options.function.config.env),
+    logger: options.logger,
+  })
+  const exited = Promise.withResolvers<string>()
+  const started = Promise.withResolvers<void>()
+  child.once('spawn', started.resolve)
+  child.on('error', (error: NodeJS.ErrnoException) => {
+    channel.close()
+    const hint = error.code === 'ENOENT' ? notFound : undefined
+    started.reject(new FunctionError('runtime-missing', `Cannot run ${command}`, { cause: error, ...(hint ? { hint } : {}) }))
+  })
+  if (child.stdout) forwardLines(child.stdout, (line) => options.host.log(20, line, ''))
+  if (child.stderr) forwardLines(child.stderr, (line) => options.host.log(40, line, ''))
+  child.once('exit', (code, signal) => {
+    // Whole records may still lie in the ring: an answer that was written counts.
+    while (channel.poll(LAST_RECORDS) === LAST_RECORDS);
+    killGroup(child.pid)
+    exited.resolve(signal ? `killed by ${signal}` : `exit code ${code}`)
+  })
+  await started.promise
+  return { channel, exited: exited.promise, kill: () => killGroup(child.pid) }
+}
+const LAST_RECORDS = 4096

@@ -1,0 +1,70 @@
+import type { Delivery } from '../dispatch/delivery.ts'
+
+/**
+ * The events a worker holds, oldest first, with one exact timer for all of them.
+ *
+ * A sequential worker (one handler call at a time) starts its next event when it answered the one before: only the oldest is
+ * running, since then. A concurrent one runs all it has, each since it was given.
+ */
+export class InFlight {
+  readonly #deliveries = new Map<number, Delivery>()
+  readonly #timeoutMs: number
+  readonly #onTimeout: (late: Delivery) => void
+  #sequential = false
+  #lastAnswerMs = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(timeoutMs: number, onTimeout: (late: Delivery) => void) {
+    this.#timeoutMs = timeoutMs
+    this.#onTimeout = onTimeout
+  }
+
+  set sequential(value: boolean) {
+    this.#sequential = value
+  }
+
+  get size(): number {
+    return this.#deliveries.size
+  }
+
+  add(ticket: number, delivery: Delivery): void {
+    delivery.sinceMs = performance.now()
+    this.#deliveries.set(ticket, delivery)
+    this.#timer ??= setTimeout(this.#check, this.#timeoutMs)
+  }
+
+  get(ticket: number): Delivery | undefined {
+    return this.#deliveries.get(ticket)
+  }
+
+  /** The event was answered. */
+  remove(ticket: number): void {
+    this.#deliveries.delete(ticket)
+    if (this.#sequential) this.#lastAnswerMs = performance.now()
+  }
+
+  /** After a time-out of one event that did not end the worker: watches the others. */
+  rearm(): void {
+    if (this.#deliveries.size > 0 && this.#timer === undefined) this.#check()
+  }
+
+  /** Empties it: which of the events were running (to blame for a crash), and which had not been started. */
+  takeAll(): { running: Delivery[]; unstarted: Delivery[] } {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const all = [...this.#deliveries.values()]
+    this.#deliveries.clear()
+    return this.#sequential ? { running: all.slice(0, 1), unstarted: all.slice(1) } : { running: all, unstarted: [] }
+  }
+
+  /** The timer is not moved on each event: when it fires it looks at the oldest and sleeps for what is left. */
+  readonly #check = (): void => {
+    this.#timer = undefined
+    const oldest = this.#deliveries.values().next().value
+    if (!oldest) return
+    const since = this.#sequential ? Math.max(oldest.sinceMs, this.#lastAnswerMs) : oldest.sinceMs
+    const leftMs = since + this.#timeoutMs - performance.now()
+    if (leftMs > 0.5) this.#timer = setTimeout(this.#check, Math.ceil(leftMs))
+    else this.#onTimeout(oldest)
+  }
+}

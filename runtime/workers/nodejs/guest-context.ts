@@ -1,0 +1,227 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { findItem, itemsOf } from '../../event/head.ts'
+import { Kind, Tag } from '../../event/record.ts'
+import type { RecordView } from '../../shared-memory/channel.ts'
+import { toBytes, type Content } from './content.ts'
+import { Response, type TriggerInfo } from './guest-event.ts'
+import type { GuestLink } from './guest-link.ts'
+
+export interface GuestInit {
+  readonly protocol: number
+  readonly function: { readonly name: string; readonly version: string }
+  readonly handler: string
+  readonly directory: string
+  readonly workerId: number
+  readonly triggers: readonly TriggerInfo[]
+  readonly stateExclusive: boolean
+  readonly concurrency: number
+  readonly logLevel: string
+}
+
+export interface EmitOptions {
+  readonly contentType?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+const LEVELS: Record<string, number> = { debug: 10, info: 20, warn: 30, error: 40 }
+
+/**
+ * What a handler's first argument is. The same object for all events of a worker: which event an emit or a state change
+ * belongs to is known by the asynchronous context it is called in.
+ */
+export class Context {
+  readonly user_data: Record<string, unknown> = {}
+  readonly worker_id: number
+  readonly function_name: string
+  readonly function_version: string
+  readonly Response = Response
+  readonly logger: ContextLogger
+  readonly state: ContextState
+  readonly platform: { call_function: (name: string, body: unknown, options?: EmitOptions) => Promise<Response> }
+  /** Nuclio's way to answer; returning a value does the same. */
+  readonly callback: (answer: unknown) => void
+  readonly #link: GuestLink
+  readonly #current: AsyncLocalStorage<Answering>
+  readonly #requests = new Requests()
+  readonly #trigger: TriggerInfo
+
+  constructor(init: GuestInit, link: GuestLink, current: AsyncLocalStorage<Answering>) {
+    this.worker_id = init.workerId
+    this.function_name = init.function.name
+    this.function_version = init.function.version
+    this.#trigger = init.triggers[0]!
+    this.#link = link
+    this.#current = current
+    this.logger = new ContextLogger(link, LEVELS[init.logLevel] ?? 20)
+    this.state = new ContextState(link, this.#requests, () => this.#ticket())
+    this.platform = { call_function: (name, body, options) => this.call_function(name, body, options) }
+    this.callback = (answer) => this.#current.getStore()?.answer(answer)
+  }
+
+  get userData(): Record<string, unknown> {
+    return this.user_data
+  }
+
+  get workerId(): number {
+    return this.worker_id
+  }
+
+  get trigger(): TriggerInfo {
+    return this.#trigger
+  }
+
+  /** Appends to a stream: kept, with everything else this event does, when the handler has answered. */
+  emit(stream: string, body: unknown, options: EmitOptions = {}): void {
+    const content = toBytes(body, options.contentType)
+    this.#link.head.add(Tag.stream, stream)
+    this.#addOptions(content, options)
+    this.#link.send(Kind.emit, this.#ticket(), 0, content.bytes)
+  }
+
+  /** Publishes on the device's broker, to clients and to functions that listen there. */
+  publish(topic: string, body: unknown, options: EmitOptions & { readonly qos?: 0 | 1; readonly retain?: boolean } = {}): void {
+    const content = toBytes(body, options.contentType)
+    this.#link.head.add(Tag.topic, topic)
+    this.#addOptions(content, options)
+    this.#link.send(Kind.publish, this.#ticket(), 0, content.bytes, (options.qos ?? 1) | (options.retain ? 4 : 0))
+  }
+
+  /** Calls another function of this device, without a network. */
+  async call_function(name: string, body: unknown, options: EmitOptions = {}): Promise<Response> {
+    const content = toBytes(body, options.contentType)
+    const { ticket, answered } = this.#requests.open()
+    this.#link.head.add(Tag.function, name)
+    this.#addOptions(content, options)
+    this.#link.send(Kind.call, ticket, 0, content.bytes)
+    const { status, head, body: bytes } = await answered
+    return new Response(bytes, itemsOf(head, Tag.header), findItem(head, Tag.contentType), status)
+  }
+
+  /** STATE_VALUE and CALL_RESULT. */
+  onAnswer(view: RecordView): void {
+    this.#requests.answer(view)
+  }
+
+  #addOptions(content: Content, options: EmitOptions): void {
+    if (content.contentType !== undefined) this.#link.head.add(Tag.contentType, content.contentType)
+    if (options.headers) for (const key of Object.keys(options.headers)) this.#link.head.add(Tag.header, options.headers[key]!, key)
+  }
+
+  #ticket(): number {
+    const answering = this.#current.getStore()
+    if (!answering || answering.answered) throw new Error('Cannot emit, publish or use state here: no event is being handled (was it awaited?)')
+    return answering.ticket
+  }
+}
+
+/** An event that is being handled. */
+export interface Answering {
+  readonly ticket: number
+  readonly answered: boolean
+  answer(value: unknown): void
+}
+
+interface RawAnswer {
+  readonly status: number
+  readonly absent: boolean
+  readonly head: Buffer
+  readonly body: Buffer
+}
+
+/** The guest's own questions to the agent. */
+class Requests {
+  readonly #open = new Map<number, (answer: RawAnswer) => void>()
+  #next = 1
+
+  open(): { ticket: number; answered: Promise<RawAnswer> } {
+    const ticket = this.#next++
+    const { promise, resolve } = Promise.withResolvers<RawAnswer>()
+    this.#open.set(ticket, resolve)
+    return { ticket, answered: promise }
+  }
+
+  answer(view: RecordView): void {
+    const resolve = this.#open.get(view.ticket)
+    this.#open.delete(view.ticket)
+    resolve?.({ status: view.status, absent: (view.flags & ABSENT) !== 0, head: Buffer.from(view.head), body: Buffer.from(view.body) })
+  }
+}
+const ABSENT = 0b0001_0000
+
+/** Keys and values that are kept with the event: what a handler sets is committed together with its answer, or not at all. */
+class ContextState {
+  readonly #link: GuestLink
+  readonly #requests: Requests
+  readonly #ticket: () => number
+
+  constructor(link: GuestLink, requests: Requests, ticket: () => number) {
+    this.#link = link
+    this.#requests = requests
+    this.#ticket = ticket
+  }
+
+  /** The committed value: JSON as what it was set to, bytes as a Buffer; undefined when the key does not exist. */
+  async get(key: string): Promise<unknown> {
+    const { ticket, answered } = this.#requests.open()
+    this.#link.head.add(Tag.key, key)
+    this.#link.send(Kind.stateGet, ticket, 0, null)
+    const { absent, body } = await answered
+    return absent ? undefined : decodeState(body)
+  }
+
+  set(key: string, value: unknown): void {
+    const ticket = this.#ticket()
+    this.#link.head.add(Tag.key, key)
+    this.#link.send(Kind.stateSet, ticket, 0, encodeState(value))
+  }
+
+  delete(key: string): void {
+    const ticket = this.#ticket()
+    this.#link.head.add(Tag.key, key)
+    this.#link.send(Kind.stateDelete, ticket, 0, null)
+  }
+}
+
+/** State values are one byte of form and the content: so each comes back as what it was, in every language. */
+const STATE_BYTES = 0
+const STATE_JSON = 1
+
+function encodeState(value: unknown): Buffer {
+  if (value instanceof Uint8Array) return Buffer.concat([Buffer.of(STATE_BYTES), value])
+  return Buffer.concat([Buffer.of(STATE_JSON), Buffer.from(JSON.stringify(value) ?? 'null')])
+}
+
+function decodeState(stored: Buffer): unknown {
+  return stored[0] === STATE_JSON ? JSON.parse(stored.toString('utf8', 1)) : stored.subarray(1)
+}
+
+/** context.logger: info('text'), infoWith('text', { key: value }), and Nuclio's info_with and warnWith spellings. */
+class ContextLogger {
+  readonly #link: GuestLink
+  readonly #level: number
+  readonly debug = (message: string, ...rest: unknown[]): void => this.#log(10, message, rest)
+  readonly info = (message: string, ...rest: unknown[]): void => this.#log(20, message, rest)
+  readonly warn = (message: string, ...rest: unknown[]): void => this.#log(30, message, rest)
+  readonly error = (message: string, ...rest: unknown[]): void => this.#log(40, message, rest)
+  readonly debugWith = this.debug
+  readonly infoWith = this.info
+  readonly warnWith = this.warn
+  readonly errorWith = this.error
+  readonly debug_with = this.debug
+  readonly info_with = this.info
+  readonly warn_with = this.warn
+  readonly error_with = this.error
+
+  constructor(link: GuestLink, level: number) {
+    this.#link = link
+    this.#level = level
+  }
+
+  #log(level: number, message: string, rest: unknown[]): void {
+    if (level < this.#level) return
+    const fields = rest.length === 1 && typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : undefined
+    const text = fields || rest.length === 0 ? String(message) : `${message} ${rest.map(String).join(' ')}`
+    if (fields) this.#link.head.add(Tag.fields, JSON.stringify(fields).slice(0, 16_384))
+    this.#link.send(Kind.log, 0, level, Buffer.from(text.slice(0, 16_384)))
+  }
+}

@@ -1,0 +1,177 @@
+import { uuidText } from '../../base/uuid.ts'
+import { bodyOf, getU64, headOf } from '../../event/event-writer.ts'
+import { findItem, itemsOf } from '../../event/head.ts'
+import { AT, CLOCK_QUALITIES, CLOCK_SHIFT, Flag, Tag, type ClockQuality } from '../../event/record.ts'
+
+export interface TriggerInfo {
+  readonly name: string
+  readonly kind: string
+  readonly class: string
+}
+
+/**
+ * What a handler gets: Nuclio's event fields, and those of MQTT and of redelivery. All are read when asked for.
+ * Both spellings of Nuclio's SDKs work: `contentType` and `content_type`.
+ */
+export class Event {
+  readonly trigger: TriggerInfo
+  readonly #record: Buffer
+  #body: unknown
+  #parsed = false
+
+  constructor(record: Buffer, trigger: TriggerInfo) {
+    this.#record = record
+    this.trigger = trigger
+  }
+
+  /** UUIDv7; the same over all deliveries of this event. */
+  get id(): string {
+    return uuidText(this.#record, AT.id)
+  }
+
+  /** A Buffer; for content type application/json the parsed value (or the Buffer, when it does not parse). */
+  get body(): unknown {
+    if (!this.#parsed) {
+      this.#parsed = true
+      this.#body = this.rawBody
+      if (this.contentType.startsWith('application/json')) {
+        try {
+          this.#body = JSON.parse(this.rawBody.toString('utf8'))
+        } catch {
+          // The handler sees what came.
+        }
+      }
+    }
+    return this.#body
+  }
+
+  get rawBody(): Buffer {
+    return bodyOf(this.#record)
+  }
+
+  get size(): number {
+    return this.#record.readUInt32LE(AT.bodyLength)
+  }
+
+  get contentType(): string {
+    return findItem(headOf(this.#record), Tag.contentType) ?? ''
+  }
+
+  get content_type(): string {
+    return this.contentType
+  }
+
+  get headers(): Record<string, string> {
+    return itemsOf(headOf(this.#record), Tag.header)
+  }
+
+  get fields(): Record<string, string> {
+    return itemsOf(headOf(this.#record), Tag.field)
+  }
+
+  get topic(): string {
+    return this.#text(Tag.topic)
+  }
+
+  get method(): string {
+    return this.#text(Tag.method)
+  }
+
+  get path(): string {
+    return this.#text(Tag.path)
+  }
+
+  get url(): string {
+    return this.#text(Tag.url)
+  }
+
+  get type(): string {
+    return this.#text(Tag.type)
+  }
+
+  get typeVersion(): string {
+    return this.#text(Tag.typeVersion)
+  }
+
+  get orderKey(): string {
+    return this.#text(Tag.orderKey) || this.topic
+  }
+
+  get shardId(): number {
+    return Number(this.#text(Tag.shardId) || 0)
+  }
+
+  get numShards(): number {
+    return Number(this.#text(Tag.numShards) || 1)
+  }
+
+  get offset(): number {
+    return Number(this.#text(Tag.offset) || 0)
+  }
+
+  get timestamp(): Date {
+    return new Date(getU64(this.#record, AT.timeUs) / 1000)
+  }
+
+  get monotonicNs(): number {
+    return getU64(this.#record, AT.monotonicNs)
+  }
+
+  get bootId(): number {
+    return this.#record.readUInt32LE(AT.boot)
+  }
+
+  /** Which delivery this is; the first is 1. */
+  get attempt(): number {
+    return this.#record.readUInt16LE(AT.attempt)
+  }
+
+  get qos(): number {
+    return this.#record[AT.flags]! & Flag.qosMask
+  }
+
+  get retain(): boolean {
+    return (this.#record[AT.flags]! & Flag.retain) !== 0
+  }
+
+  get clockQuality(): ClockQuality {
+    return CLOCK_QUALITIES[(this.#record[AT.flags]! & Flag.clockMask) >> CLOCK_SHIFT] ?? 'unset'
+  }
+
+  #text(tag: Tag): string {
+    return findItem(headOf(this.#record), tag) ?? ''
+  }
+}
+
+/** A full answer: `return new context.Response({ body, headers, contentType, statusCode })`, or Nuclio's positional form. */
+export class Response {
+  readonly body: unknown
+  readonly headers: Record<string, string>
+  readonly contentType: string | undefined
+  readonly statusCode: number
+
+  constructor(body: unknown = '', headers: Record<string, string> = {}, contentType?: string, statusCode = 200) {
+    if (isOptions(body)) {
+      this.body = body.body ?? ''
+      this.headers = body.headers ?? {}
+      this.contentType = body.contentType
+      this.statusCode = body.statusCode ?? 200
+    } else {
+      this.body = body
+      this.headers = headers
+      this.contentType = contentType
+      this.statusCode = statusCode
+    }
+  }
+}
+
+interface ResponseOptions {
+  body?: unknown
+  headers?: Record<string, string>
+  contentType?: string
+  statusCode?: number
+}
+
+function isOptions(value: unknown): value is ResponseOptions {
+  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && ('statusCode' in value || 'contentType' in value)
+}

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs'
+import { resolve, sep } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { InputError } from '../../base/errors.ts'
+import type { Context } from './guest-context.ts'
+import type { Event } from './guest-event.ts'
+
+export type Handler = (context: Context, event: Event) => unknown
+
+const EXTENSIONS = ['', '.ts', '.mts', '.js', '.mjs', '.cjs']
+
+/** `file:function`; the file may leave out its extension. ES modules, CommonJS and TypeScript. */
+export async function loadHandler(
+  directory: string,
+  handler: string,
+): Promise<{ handler: Handler; initContext: ((context: Context) => unknown) | undefined; usesCallback: boolean }> {
+  const [file = '', name = 'handler'] = handler.split(':')
+  const path = EXTENSIONS.map((extension) => resolve(directory, file + extension)).find((candidate) => existsSync(candidate) && candidate !== resolve(directory))
+  if (!path || !path.startsWith(resolve(directory) + sep)) {
+    throw new InputError('handler-not-found', `Cannot find the handler's file "${file}" (tried ${EXTENSIONS.slice(1).join(', ')}) in the bundle`)
+  }
+  const module = (await import(pathToFileURL(path).href)) as Record<string, unknown>
+  const exported = (module['default'] ?? {}) as Record<string, unknown>
+  const found = module[name] ?? exported[name]
+  if (typeof found !== 'function') {
+    throw new InputError('handler-not-exported', `Cannot find function "${name}" in "${file}": it exports ${Object.keys(module).join(', ') || 'nothing'}`)
+  }
+  const initContext = ['init_context', 'initContext'].map((key) => module[key] ?? exported[key]).find((value) => typeof value === 'function')
+  return {
+    handler: found as Handler,
+    initContext: initContext as ((context: Context) => unknown) | undefined,
+    usesCallback: /\.callback\s*\(/.test(String(found)),
+  }
+}

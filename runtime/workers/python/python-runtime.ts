@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { spawnGuest } from '../guest-process.ts'
+import { RingWorker } from '../ring-worker.ts'
+import type { Runtime } from '../worker.ts'
+
+const GUEST = fileURLToPath(new URL('../../shared-memory/guests/python/main.py', import.meta.url))
+
+/** Python handlers, a process each, over the shared-memory ring. The guest is standard library only, Python >= 3.9. */
+export const pythonRuntime: Runtime = {
+  createWorker: (options) =>
+    new RingWorker(options, () =>
+      spawnGuest(options, {
+        command: process.env['DUNLIN_PYTHON'] ?? 'python3',
+        args: ['-u', GUEST],
+        notFound: 'install python3 (>= 3.9), or name it in the environment variable DUNLIN_PYTHON',
+      }),
+    ),
+}

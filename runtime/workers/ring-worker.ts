@@ -1,0 +1,246 @@
+import { FunctionError, ProtocolError } from '../base/errors.ts'
+import { findItem } from '../event/head.ts'
+import { AT, Flag, Kind, RECORD_HEADER_BYTES, Tag, recordSize } from '../event/record.ts'
+import { putU64 } from '../event/event-writer.ts'
+import type { Channel, RecordView } from '../shared-memory/channel.ts'
+import type { Delivery } from '../dispatch/delivery.ts'
+import { InFlight } from './in-flight.ts'
+import type { Worker, WorkerOptions } from './worker.ts'
+
+const START_TIMEOUT_MS = 30_000
+/** Operations (emits, state changes, publishes) of one event. */
+const OPERATIONS_MAX = 10_000
+const PROTOCOL_VERSION = 1
+
+/** What carries a guest: a worker thread or a child process, with its channel. */
+export interface GuestHandle {
+  readonly channel: Channel
+  /** Ends it at once. */
+  kill(): void
+  /** Resolves with the reason when it is gone, for whatever cause. */
+  readonly exited: Promise<string>
+}
+
+type State = 'new' | 'starting' | 'serving' | 'draining' | 'stopped'
+
+/**
+ * The agent's side of the guest protocol (docs/ring.md): tickets, time-outs, and what a guest may say when. A guest that breaks
+ * the protocol is killed; the events it held go back to the pool.
+ */
+export class RingWorker implements Worker {
+  readonly id: number
+  readonly capacity: number
+  readonly #options: WorkerOptions
+  readonly #spawn: () => Promise<GuestHandle>
+  readonly #inFlight: InFlight
+  readonly #header = Buffer.alloc(RECORD_HEADER_BYTES)
+  #guest: GuestHandle | undefined
+  #state: State = 'new'
+  #nextTicket = 1
+  #started: PromiseWithResolvers<void> = Promise.withResolvers()
+  #stopped: PromiseWithResolvers<void> = Promise.withResolvers()
+  #cause: Error | undefined
+  #refused = false
+
+  constructor(options: WorkerOptions, spawn: () => Promise<GuestHandle>) {
+    this.id = options.id
+    this.capacity = options.concurrency
+    this.#options = options
+    this.#spawn = spawn
+    this.#inFlight = new InFlight(options.eventTimeoutMs, (late) => {
+      const ms = Math.round(performance.now() - late.sinceMs)
+      this.#kill(new FunctionError('event-timeout', `Handler did not answer within ${this.#options.eventTimeoutMs} ms, running for ${ms} ms`))
+    })
+    this.#started.promise.catch(() => {})
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  async start(): Promise<void> {
+    this.#state = 'starting'
+    let guest: GuestHandle
+    try {
+      guest = await this.#spawn()
+    } catch (error) {
+      this.#state = 'stopped'
+      this.#stopped.resolve()
+      throw new FunctionError('worker-start', 'Cannot start the worker', { cause: error })
+    }
+    this.#guest = guest
+    guest.channel.onRecord = (view) => this.#onRecord(view)
+    guest.channel.onBroken = (error) => this.#kill(error)
+    guest.channel.onWritable = () => {
+      if (!this.#refused) return
+      this.#refused = false
+      this.#options.host.onRoom(this)
+    }
+    guest.exited.then((reason) => this.#onExited(reason))
+    const timer = setTimeout(
+      () => this.#kill(new FunctionError('worker-start-timeout', `Worker was not ready within ${START_TIMEOUT_MS} ms`)),
+      START_TIMEOUT_MS,
+    )
+    try {
+      this.#sendInit(guest.channel)
+      await this.#started.promise
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  offer(delivery: Delivery): boolean {
+    if (this.#state !== 'serving' || this.#inFlight.size >= this.capacity) return false
+    const ticket = this.#nextTicket
+    if (!this.#guest!.channel.writeRecord(delivery.record, ticket, delivery.attempt)) {
+      this.#refused = true
+      return false
+    }
+    this.#nextTicket++
+    this.#inFlight.add(ticket, delivery)
+    return true
+  }
+
+  flush(): void {
+    this.#guest?.channel.flush()
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    if (this.#state === 'new') this.#state = 'stopped'
+    if (this.#state === 'stopped' || !this.#guest) return
+    if (this.#state !== 'draining') {
+      this.#state = 'draining'
+      this.#control(Kind.stop, 0, 0)
+      this.flush()
+    }
+    const timer = setTimeout(() => this.#kill(new FunctionError('worker-stopped', `Worker did not stop within ${graceMs} ms`)), graceMs)
+    await this.#stopped.promise
+    clearTimeout(timer)
+  }
+
+  #sendInit(channel: Channel): void {
+    const { function: fn, trigger, concurrency, stateExclusive, id } = this.#options
+    const body = Buffer.from(
+      JSON.stringify({
+        protocol: PROTOCOL_VERSION,
+        function: { name: fn.config.name, version: fn.version },
+        handler: fn.config.handler,
+        directory: fn.directory,
+        workerId: id,
+        triggers: [trigger],
+        stateExclusive,
+        concurrency,
+        logLevel: fn.config.logLevel,
+      }),
+    )
+    this.#prepareHeader(Kind.init, 0, 0, 0, body.length)
+    channel.write(this.#header, null, body)
+    channel.flush()
+  }
+
+  #onRecord(view: RecordView): void {
+    if (this.#state === 'stopped' || this.#cause) return
+    switch (view.kind) {
+      case Kind.result:
+        return this.#onResult(view)
+      case Kind.emit:
+      case Kind.publish:
+      case Kind.stateSet:
+      case Kind.stateDelete: {
+        const delivery = this.#inFlight.get(view.ticket)
+        if (!delivery) return this.#violation(`operation for event ${view.ticket}, which it does not have`)
+        if (delivery.operations.length >= OPERATIONS_MAX) return this.#violation(`more than ${OPERATIONS_MAX} operations for one event`)
+        return delivery.addOperation(view.record)
+      }
+      case Kind.log:
+        return this.#options.host.log(view.status, view.body.toString('utf8'), findItem(view.head, Tag.fields) ?? '')
+      case Kind.stateGet: {
+        const ticket = view.ticket
+        return this.#options.host.getState(findItem(view.head, Tag.key) ?? '', (value) => {
+          this.#answer(Kind.stateValue, ticket, value === undefined ? Flag.absent : 0, 200, value ?? null)
+        })
+      }
+      case Kind.call: {
+        const ticket = view.ticket
+        return this.#options.host.call(findItem(view.head, Tag.function) ?? '', view.record, (result) => {
+          const headLength = result.readUInt32LE(AT.headLength)
+          const head = result.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + headLength)
+          const body = result.subarray(RECORD_HEADER_BYTES + headLength, RECORD_HEADER_BYTES + headLength + result.readUInt32LE(AT.bodyLength))
+          this.#answer(Kind.callResult, ticket, 0, result.readUInt16LE(AT.status), body, head)
+        })
+      }
+      case Kind.ready: {
+        if (this.#state !== 'starting') return this.#violation('READY twice')
+        this.#state = 'serving'
+        this.#inFlight.sequential = view.status === READY_SEQUENTIAL
+        return this.#started.resolve()
+      }
+      case Kind.initFailed: {
+        const stack = findItem(view.head, Tag.stack)
+        const error = new FunctionError('init-failed', findItem(view.head, Tag.error) ?? 'init_context failed')
+        if (stack) error.stack = stack
+        return this.#kill(error)
+      }
+      default:
+        return this.#violation(`record of kind ${view.kind}`)
+    }
+  }
+
+  #onResult(view: RecordView): void {
+    const delivery = this.#inFlight.get(view.ticket)
+    if (!delivery) return this.#violation(`answer for event ${view.ticket}, which it does not have`)
+    this.#inFlight.remove(view.ticket)
+    this.#options.host.onResult(this, delivery, view.record)
+  }
+
+  #violation(what: string): void {
+    this.#kill(new ProtocolError('guest-protocol', `Worker broke the protocol: ${what}`))
+  }
+
+  /** An answer to a guest's own request; when the ring is full it waits for room behind the others. */
+  #answer(kind: Kind, ticket: number, flags: number, status: number, body: Uint8Array | null, head: Uint8Array | null = null): void {
+    const guest = this.#guest
+    if (!guest || this.#state === 'stopped') return
+    this.#prepareHeader(kind, ticket, flags, head?.length ?? 0, body?.length ?? 0)
+    this.#header.writeUInt16LE(status, AT.status)
+    if (guest.channel.write(this.#header, head, body)) guest.channel.flush()
+    else setTimeout(() => this.#answer(kind, ticket, flags, status, body, head), 1)
+  }
+
+  #control(kind: Kind, ticket: number, flags: number): void {
+    this.#answer(kind, ticket, flags, 0, null)
+  }
+
+  #prepareHeader(kind: Kind, ticket: number, flags: number, headLength: number, bodyLength: number): void {
+    const header = this.#header.fill(0)
+    header.writeUInt32LE(recordSize(headLength, bodyLength), AT.size)
+    header[AT.kind] = kind
+    header[AT.flags] = flags
+    putU64(header, AT.ticket, ticket)
+    header.writeUInt32LE(headLength, AT.headLength)
+    header.writeUInt32LE(bodyLength, AT.bodyLength)
+  }
+
+  #kill(cause: Error): void {
+    if (this.#state === 'stopped') return
+    this.#cause ??= cause
+    this.#guest?.kill()
+  }
+
+  #onExited(reason: string): void {
+    if (this.#state === 'stopped') return
+    const asked = this.#state === 'draining' && !this.#cause
+    this.#state = 'stopped'
+    const error = this.#cause ?? new FunctionError('worker-exited', `Worker ended by itself: ${reason}`)
+    this.#guest?.channel.close()
+    this.#started.reject(error)
+    const { running, unstarted } = this.#inFlight.takeAll()
+    for (const delivery of running) delivery.dropOperations()
+    for (const delivery of unstarted) delivery.dropOperations()
+    this.#stopped.resolve()
+    this.#options.host.onExit(this, error, asked ? [] : running, asked ? [...running, ...unstarted] : unstarted)
+  }
+}
+
+/** READY's status: 1 = one handler call at a time, in order; 0 = many at once. */
+const READY_SEQUENTIAL = 1

@@ -1,0 +1,170 @@
+import { ceilingMs } from '../base/backoff.ts'
+import { FunctionError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Delivery } from '../dispatch/delivery.ts'
+import type { Runtime, Worker, WorkerHost, WorkerOptions } from './worker.ts'
+
+const RESTART = { firstMs: 100, maxMs: 60_000 }
+
+/** Who gives a pool its events and takes what becomes of them. */
+export interface PoolConsumer {
+  onResult(delivery: Delivery, result: Buffer): void
+  /** The worker that had it is gone. Uncounted: it had not been started, and may be given again at once. */
+  onLost(delivery: Delivery, error: Error, counted: boolean): void
+  onRoom(): void
+}
+
+export interface PoolOptions extends Omit<WorkerOptions, 'id' | 'host'> {
+  readonly runtime: Runtime
+  readonly size: number
+  readonly firstWorkerId: number
+  readonly consumer: PoolConsumer
+  readonly getState: WorkerHost['getState']
+  readonly call: WorkerHost['call']
+  readonly log: WorkerHost['log']
+}
+
+/**
+ * The workers of one trigger of one function version. A worker that ends is started again, at once the first time and with
+ * growing waits when it keeps ending; what it held goes back to the consumer.
+ */
+export class WorkerPool implements WorkerHost {
+  readonly getState: WorkerHost['getState']
+  readonly call: WorkerHost['call']
+  readonly log: WorkerHost['log']
+  readonly #options: PoolOptions
+  readonly #consumer: PoolConsumer
+  readonly #logger: Logger
+  readonly #workers: (Worker | undefined)[] = []
+  readonly #failures: number[] = []
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #stopping = false
+  #restarts = 0
+  #lastError: Error | undefined
+
+  constructor(options: PoolOptions) {
+    this.#options = options
+    this.#consumer = options.consumer
+    this.#logger = options.logger
+    this.getState = options.getState
+    this.call = options.call
+    this.log = options.log
+    for (let i = 0; i < options.size; i++) {
+      this.#workers.push(undefined)
+      this.#failures.push(0)
+    }
+  }
+
+  get readyCount(): number {
+    let ready = 0
+    for (const worker of this.#workers) if (worker) ready++
+    return ready
+  }
+
+  get size(): number {
+    return this.#options.size
+  }
+
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  /** Why the last worker ended; undefined while all is well. */
+  get lastError(): Error | undefined {
+    return this.readyCount === this.size ? undefined : this.#lastError
+  }
+
+  get inFlight(): number {
+    let sum = 0
+    for (const worker of this.#workers) sum += worker?.inFlight ?? 0
+    return sum
+  }
+
+  /** Starts all workers. One that fails: the others are stopped and its error is thrown. */
+  async start(): Promise<void> {
+    const results = await Promise.allSettled(this.#workers.map((_, slot) => this.#startWorker(slot)))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (!failed) return
+    await this.stop(0)
+    throw failed.reason
+  }
+
+  /** Starts all workers and keeps trying with those that fail. */
+  startInBackground(): void {
+    for (let slot = 0; slot < this.size; slot++) this.#restart(slot, 0)
+  }
+
+  offer(delivery: Delivery): boolean {
+    let best: Worker | undefined
+    for (const worker of this.#workers) {
+      if (worker && worker.inFlight < worker.capacity && (!best || worker.inFlight < best.inFlight)) best = worker
+    }
+    return best !== undefined && best.offer(delivery)
+  }
+
+  flush(): void {
+    for (const worker of this.#workers) worker?.flush()
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    await Promise.all(this.#workers.map((worker) => worker?.stop(graceMs)))
+  }
+
+  onResult(worker: Worker, delivery: Delivery, result: Buffer): void {
+    this.#failures[worker.id - this.#options.firstWorkerId] = 0
+    this.#consumer.onResult(delivery, result)
+  }
+
+  onFailed(delivery: Delivery, error: Error): void {
+    this.#consumer.onLost(delivery, error, true)
+  }
+
+  onRoom(): void {
+    this.#consumer.onRoom()
+  }
+
+  onExit(worker: Worker, error: Error, blamed: Delivery[], innocent: Delivery[]): void {
+    const slot = worker.id - this.#options.firstWorkerId
+    const wasServing = this.#workers[slot] === worker
+    if (wasServing) this.#workers[slot] = undefined
+    // Last first: the consumer puts each back at the front.
+    for (let i = innocent.length - 1; i >= 0; i--) this.#consumer.onLost(innocent[i]!, error, false)
+    for (let i = blamed.length - 1; i >= 0; i--) this.#consumer.onLost(blamed[i]!, error, true)
+    if (this.#stopping || !wasServing) return
+    this.#lastError = error
+    this.#restarts++
+    const failures = this.#failures[slot]!++
+    const waitMs = failures === 0 ? 0 : ceilingMs(failures, RESTART)
+    this.#logger.warn({ worker: worker.id, error: error.message, lost: blamed.length, restartInMs: waitMs }, 'worker ended')
+    this.#restart(slot, waitMs)
+  }
+
+  #restart(slot: number, waitMs: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      this.#startWorker(slot).catch((error: Error) => {
+        if (this.#stopping) return
+        this.#lastError = error
+        const nextMs = ceilingMs(++this.#failures[slot]!, RESTART)
+        this.#logger.warn({ worker: this.#options.firstWorkerId + slot, error: error.message, retryInMs: nextMs }, 'worker did not start')
+        this.#restart(slot, nextMs)
+      })
+    }, waitMs)
+    this.#timers.add(timer)
+  }
+
+  async #startWorker(slot: number): Promise<void> {
+    const { runtime, firstWorkerId, ...options } = this.#options
+    const worker = runtime.createWorker({ ...options, id: firstWorkerId + slot, host: this })
+    await worker.start()
+    if (this.#stopping) {
+      await worker.stop(0)
+      throw new FunctionError('worker-stopped', 'Worker was stopped while it started')
+    }
+    this.#workers[slot] = worker
+    this.#consumer.onRoom()
+  }
+}

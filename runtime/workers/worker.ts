@@ -1,0 +1,70 @@
+import type { Delivery } from '../dispatch/delivery.ts'
+import type { FunctionConfig } from '../../config/function-config.ts'
+import type { Logger } from '../base/log.ts'
+
+/** One version of a function, on disk and ready to be started. */
+export interface FunctionVersion {
+  readonly config: FunctionConfig
+  readonly version: string
+  /** Where its files are. */
+  readonly directory: string
+}
+
+/**
+ * One worker: it takes events up to its capacity and answers each exactly once, through its host. Modes:
+ *
+ *   starting -> serving -> draining -> stopped
+ *       \________\__________\______-> stopped (it crashed, was killed, or its init failed)
+ *
+ * Whatever it does, only itself is lost: every event it held is handed back through `onExit`.
+ */
+export interface Worker {
+  readonly id: number
+  readonly inFlight: number
+  readonly capacity: number
+  /** Resolves when the handler is loaded and init_context has run; rejects with a FunctionError. */
+  start(): Promise<void>
+  /** False when it cannot take it now. */
+  offer(delivery: Delivery): boolean
+  /** After a burst of offers: wakes the worker if it sleeps. */
+  flush(): void
+  /** Lets it finish what it has, for `graceMs` at most, then ends it. Idempotent. */
+  stop(graceMs: number): Promise<void>
+}
+
+export interface WorkerHost {
+  /** The handler answered. `result` is a RESULT record owned by the receiver. */
+  onResult(worker: Worker, delivery: Delivery, result: Buffer): void
+  /** The event failed (a time-out, say), and the worker goes on. */
+  onFailed(delivery: Delivery, error: Error): void
+  /**
+   * The worker is gone. `blamed` events were running when it happened and are counted as failed; `innocent` ones had not been
+   * started and are not.
+   */
+  onExit(worker: Worker, error: Error, blamed: Delivery[], innocent: Delivery[]): void
+  /** It can take more than its last refused offer. */
+  onRoom(worker: Worker): void
+  /** context.state.get: `answer` is called once, at any time. */
+  getState(key: string, answer: (value: Uint8Array | undefined) => void): void
+  /** context.platform.call_function */
+  call(functionName: string, record: Buffer, answer: (result: Buffer) => void): void
+  /** A line of the function's log. `fields` is JSON text or empty. */
+  log(level: number, message: string, fields: string): void
+}
+
+export interface WorkerOptions {
+  readonly id: number
+  readonly function: FunctionVersion
+  readonly trigger: { readonly name: string; readonly kind: string; readonly class: string }
+  readonly concurrency: number
+  readonly eventTimeoutMs: number
+  /** No other worker of this function changes its state: the guest may keep a copy. */
+  readonly stateExclusive: boolean
+  readonly host: WorkerHost
+  readonly logger: Logger
+}
+
+/** A runtime kind makes workers. */
+export interface Runtime {
+  createWorker(options: WorkerOptions): Worker
+}
