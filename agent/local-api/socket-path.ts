@@ -13,18 +13,18 @@ export const SOCKET_NAME = 'agent.sock'
 export const agentSocket = (dataDir: string): string => join(dataDir, SOCKET_NAME)
 
 export interface SocketAddress {
-  /** What listen() and connect() take. Valid until close. */
-  readonly path: string
-  /** A server closes it after the server itself has closed: its socket file is removed by this path. */
-  close(): void
+  /** What listen() and connect() take, until `release`. */
+  readonly address: string
+  /** Once listening or connected, the address is not needed any more. */
+  release(): void
 }
 
 export function socketAddress(socket: string): SocketAddress {
-  if (Buffer.byteLength(socket) <= SOCKET_PATH_BYTES_MAX) return { path: socket, close() {} }
+  if (Buffer.byteLength(socket) <= SOCKET_PATH_BYTES_MAX) return { address: socket, release() {} }
   let folder: number | undefined = openSync(dirname(socket), 'r')
   return {
-    path: `/proc/self/fd/${folder}/${basename(socket)}`,
-    close() {
+    address: `/proc/self/fd/${folder}/${basename(socket)}`,
+    release() {
       if (folder !== undefined) closeSync(folder)
       folder = undefined
     },
