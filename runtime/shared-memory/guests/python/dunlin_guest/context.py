@@ -1,0 +1,79 @@
+"""Context as handlers see it: Nuclio's names, and emit, publish and state."""
+
+from . import record
+from .event import Event, RingEvent
+from .response import Response, encode_body
+
+
+class UserData:
+    """Whatever init_context puts here stays for the worker's life."""
+
+
+class Platform:
+    def __init__(self, request):
+        self._request = request
+        self.on_drain = self.on_termination = None
+
+    def call_function(self, function_name, event=None, node=None, timeout=None, service_name_override=None):
+        """Calls another function of this device; `event` is an Event or a body. Returns a Response. In async handlers: await it."""
+        return self._request(record.CALL, _call_head(function_name, event), _call_body(event), timeout, _as_response)
+
+    def set_drain_callback(self, callback):
+        self.on_drain = callback
+
+    def set_termination_callback(self, callback):
+        self.on_termination = callback
+
+
+class Context:
+    def __init__(self, init, logger, state, platform, current, write, triggers):
+        self.logger, self.state, self.platform = logger, state, platform
+        self.user_data = UserData()
+        self.worker_id = init.get("workerId", 0)
+        function = init.get("function", {})
+        self.function_name, self.function_version = function.get("name", ""), function.get("version", "")
+        self.trigger = triggers[0] if triggers else None
+        self.trigger_name = self.trigger.name if self.trigger else ""
+        self.Response = Response
+        self._current, self._write = current, write
+
+    def emit(self, stream, body, content_type=None, headers=None):
+        """Appends an event to a stream, in one transaction with the acknowledgement of the event that is being handled."""
+        kind, body = encode_body(body)
+        self._write(record.EMIT, self._current(), record.item(record.STREAM, stream) + _type_and_headers(content_type or kind, headers), body)
+
+    def publish(self, topic, body, qos=0, retain=False, content_type=None):
+        """Publishes to the device's own broker once the event has succeeded."""
+        if qos not in (0, 1):
+            raise ValueError(f"Cannot publish with QoS {qos}: expected 0 or 1")
+        kind, body = encode_body(body)
+        flags = qos | (record.RETAIN if retain else 0)
+        self._write(record.PUBLISH, self._current(), record.item(record.TOPIC, topic) + _type_and_headers(content_type or kind, None), body, flags)
+
+
+def _type_and_headers(content_type, headers):
+    head = record.item(record.CONTENT_TYPE, content_type) if content_type else b""
+    for name, value in (headers or {}).items():
+        head += record.item(record.HEADER_ITEM, str(value), str(name))
+    return head
+
+
+def _call_head(function_name, event):
+    head = record.item(record.FUNCTION, function_name)
+    if not isinstance(event, Event):
+        return head + _type_and_headers(encode_body(event)[0], None)
+    for tag, value in ((record.METHOD, event.method), (record.PATH, event.path), (record.TOPIC, event.topic)):
+        if value:
+            head += record.item(tag, value)
+    return head + _type_and_headers(event.content_type or encode_body(event.body)[0], event.headers)
+
+
+def _call_body(event):
+    return encode_body(event.body if isinstance(event, Event) else event)[1]
+
+
+def _as_response(answer):
+    _, status, data, body = answer
+    event = RingEvent(data)
+    event._raw = body
+    return Response(headers=event.headers, body=event.body, content_type=event.content_type, status_code=status)

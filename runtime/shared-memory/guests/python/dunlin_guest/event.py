@@ -1,0 +1,155 @@
+"""Event as handlers see it: Nuclio's names. An event from the ring holds the record's bytes and decodes a field when it is first asked for."""
+
+import datetime
+import json
+import uuid
+
+from . import record
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class TriggerInfo:
+    def __init__(self, klass="", kind="", name=""):
+        self.klass, self.kind, self.name = klass, kind, name
+
+    def __repr__(self):
+        return f"TriggerInfo(kind={self.kind!r}, name={self.name!r})"
+
+
+class Event:
+    """An event that a handler makes itself, for call_function and for tests."""
+
+    def __init__(self, body=None, content_type="", trigger=None, fields=None, headers=None, _id=None, method="", path="/", size=None, timestamp=None,
+                 url="", shard_id=None, num_shards=None, _type="", type_version="", version="", topic="", offset=None):
+        self.body, self.content_type, self.trigger = body, content_type or "", trigger or TriggerInfo()
+        self.fields, self.headers = fields or {}, headers or {}
+        self.id, self.method, self.path, self.url = _id, method or "", path or "", url or ""
+        self.size = size if size is not None else len(body) if isinstance(body, (bytes, str)) else 0
+        self.timestamp = timestamp or datetime.datetime.now(datetime.timezone.utc)
+        self.shard_id, self.num_shards, self.offset = shard_id, num_shards, offset
+        self.type, self.type_version, self.version, self.topic = _type or "", type_version or "", version or "", topic or ""
+
+    def get_header(self, name, default=None):
+        """A header whatever its case."""
+        name = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == name), default)
+
+    def __repr__(self):
+        return f"Event(id={self.id!r}, topic={self.topic!r}, path={self.path!r}, size={self.size!r})"
+
+
+class _Lazy:
+    """Makes a field when it is first read and keeps it on the event; it can be assigned like any other."""
+
+    __slots__ = ("make", "name")
+
+    def __init__(self, make):
+        self.make = make
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, event, owner):
+        if event is None:
+            return self
+        value = self.make(event)
+        setattr(event, self.name, value)
+        return value
+
+
+class RingEvent(Event):
+    _triggers = ()
+    _state = None
+    _raw = None
+    _done = False
+    version = ""
+
+    def __init__(self, data):
+        self._record = data
+
+    @_Lazy
+    def body(self):
+        data = self._record
+        head_length, body_length = record.LENGTHS.unpack_from(data, 16)
+        at = 64 + head_length
+        raw = self._raw
+        if raw is None:
+            raw = data[at:at + body_length]
+        # Most heads do not speak of JSON: one search instead of decoding all items.
+        if head_length and data.find(b"json", 64, at) >= 0 and self.content_type.partition(";")[0].strip().lower() == "application/json":
+            try:
+                return json.loads(raw)
+            except ValueError:
+                return raw
+        return raw
+
+    @_Lazy
+    def _items(self):
+        single, headers, fields = {}, {}, {}
+        for tag, key, value in record.items(self._record):
+            if tag == record.HEADER_ITEM:
+                headers[key] = value
+            elif tag == record.FIELD:
+                fields[key] = value
+            else:
+                single.setdefault(tag, value)
+        return single, headers, fields
+
+    @_Lazy
+    def headers(self):
+        return self._items[1]
+
+    @_Lazy
+    def fields(self):
+        return self._items[2]
+
+    @_Lazy
+    def _header(self):
+        return record.HEADER.unpack_from(self._record)
+
+    @_Lazy
+    def size(self):
+        return len(self._raw) if self._raw is not None else self._header[6]
+
+    @_Lazy
+    def timestamp(self):
+        return _EPOCH + datetime.timedelta(microseconds=self._header[7])
+
+    @_Lazy
+    def id(self):
+        return str(uuid.UUID(bytes=self._header[9]))
+
+    @_Lazy
+    def trigger(self):
+        source = self._header[10]
+        return self._triggers[source] if source < len(self._triggers) else TriggerInfo()
+
+    monotonic_ns = _Lazy(lambda event: event._header[8])
+    attempt = _Lazy(lambda event: event._header[11])
+    boot_id = _Lazy(lambda event: event._header[12])
+    qos = _Lazy(lambda event: event._header[2] & record.QOS_MASK)
+    retain = _Lazy(lambda event: event._header[2] & record.RETAIN != 0)
+    replayed = _Lazy(lambda event: event._header[2] & record.REPLAYED != 0)
+    clock_quality = _Lazy(lambda event: record.CLOCK_QUALITIES[event._header[2] >> record.CLOCK_SHIFT])
+
+
+def _text(tag):
+    return _Lazy(lambda event: event._items[0].get(tag, ""))
+
+
+def _number(tag):
+    def make(event):
+        value = event._items[0].get(tag, "")
+        return int(value) if value.lstrip("-").isdigit() else None
+
+    return _Lazy(make)
+
+
+for _name, _field in {
+    "content_type": _text(record.CONTENT_TYPE), "method": _text(record.METHOD), "path": _text(record.PATH), "url": _text(record.URL),
+    "topic": _text(record.TOPIC), "type": _text(record.TYPE), "type_version": _text(record.TYPE_VERSION), "order_key": _text(record.ORDER_KEY),
+    "shard_id": _number(record.SHARD_ID), "num_shards": _number(record.NUM_SHARDS), "offset": _number(record.OFFSET),
+}.items():
+    _field.name = _name
+    setattr(RingEvent, _name, _field)

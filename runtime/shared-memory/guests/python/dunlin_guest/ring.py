@@ -1,0 +1,306 @@
+"""Two rings in one shared memory (docs/ring.md): this side reads what the agent writes and writes what it reads.
+
+The memory order that the protocol needs is explained in docs/ring.md, "Memory order"; `fence` is where it is made.
+"""
+
+import mmap
+import os
+import platform
+import select
+import struct
+import threading
+import time
+
+from . import record
+
+MAGIC = 0x474E5244
+VERSION = 1
+CONTROL_BYTES = 4096
+LINE_WORDS = 32
+EXTERNAL_BODY_BYTES_MAX = 64 << 20
+M32 = 0xFFFFFFFF
+
+# Header of what a guest writes: id, times, source, attempt and boot are the agent's to fill in.
+_OUT = struct.Struct("<IBBH8sII40x")
+_PADS = [bytes(n) for n in range(8)]
+# x86 keeps stores in order and loads in order; elsewhere each publication needs a fence of its own.
+_IS_ORDERED = platform.machine() in ("x86_64", "AMD64", "i686")
+
+
+def make_fence():
+    """A full memory barrier out of one lock that is always held: release orders what came before, acquire what comes after,
+    and no processor moves an acquire before an earlier release."""
+    lock = threading.Lock()
+    lock.acquire()
+    release, acquire = lock.release, lock.acquire
+
+    def fence():
+        release()
+        acquire()
+
+    return fence
+
+
+class AgentGone(Exception):
+    """The doorbell's other end is closed: nobody will ever read what we write."""
+
+
+class Memory:
+    """The mapped memory and the words of its control page."""
+
+    def __init__(self, fd):
+        self.map = mmap.mmap(fd, 0)
+        self.words = memoryview(self.map).cast("I")
+        words = self.words
+        if words[0] != MAGIC or words[1] != VERSION:
+            raise RuntimeError(f"Cannot open the ring: magic {words[0]:x}, version {words[1]}, expected {MAGIC:x}, {VERSION}")
+        self.to_guest_bytes, self.to_agent_bytes = words[2], words[3]
+        if len(self.map) != CONTROL_BYTES + self.to_guest_bytes + self.to_agent_bytes:
+            raise RuntimeError(f"Cannot open the ring: {len(self.map)} bytes do not hold rings of {self.to_guest_bytes} and {self.to_agent_bytes}")
+        self.fence = make_fence()
+
+
+class Doorbell:
+    """One byte on a socket wakes the side that sleeps; its end of file says that the agent is gone."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def ring(self):
+        try:
+            os.write(self.fd, b"\1")
+        except BlockingIOError:
+            pass  # The agent has bytes enough to wake by.
+        except OSError as error:
+            raise AgentGone() from error
+
+    def wait(self, timeout=None):
+        """Sleeps until the agent rings. False: `timeout` seconds are over."""
+        if timeout is not None and not self._poll.poll(max(0, int(timeout * 1000) + 1)):
+            return False
+        try:
+            if not os.read(self.fd, 4096):
+                raise AgentGone()
+        except BlockingIOError:
+            if timeout is None:
+                self._poll.poll()
+        except OSError as error:
+            raise AgentGone() from error
+        return True
+
+
+class Bodies:
+    """Bodies too large for the ring: one file each, in a directory that the agent made for this channel."""
+
+    def __init__(self, directory):
+        self._directory = directory
+
+    def put(self, body):
+        name = os.urandom(16).hex()
+        path = os.path.join(self._directory, name)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            rest = memoryview(body)
+            while rest:
+                rest = rest[os.write(fd, rest):]
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(fd)
+        return struct.pack("<I", len(body)) + name.encode()
+
+    def take(self, reference):
+        length, name = int.from_bytes(reference[:4], "little"), reference[4:].decode()
+        path = os.path.join(self._directory, name)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            body = os.read(fd, length)
+            while len(body) < length:
+                more = os.read(fd, length - len(body))
+                if not more:
+                    raise RuntimeError(f"Cannot take body {name}: {len(body)} of {length} bytes are there")
+                body += more
+            return body
+        finally:
+            os.close(fd)
+            os.unlink(path)
+
+
+class Reader:
+    """The consuming end. `next()` copies one record out: what it returns stays true."""
+
+    def __init__(self, memory, doorbell, bodies):
+        self.memory, self.doorbell, self.bodies = memory, doorbell, bodies
+        self.capacity = memory.to_guest_bytes
+        line = LINE_WORDS
+        self.producer, self.consumer, self.sleeping, self.wants_room = line, 2 * line, 3 * line, 4 * line
+        self.data = CONTROL_BYTES
+        self.index = memory.words[self.consumer]
+        self.produced = self.index
+
+    def next(self):
+        """The next record as bytes, or None. Its body may be outside: see `body_of`."""
+        if self.index == self.produced and not self.look():
+            return None
+        mask = self.capacity - 1
+        at = self.index & mask
+        words = self.memory.words
+        size = words[(self.data + at) >> 2]
+        if words[(self.data + at + 4) >> 2] & 0xFF == record.WRAP:
+            self.index = (self.index + size) & M32
+            return self.next()
+        self.index = (self.index + size) & M32
+        return self.memory.map[self.data + at:self.data + at + size]
+
+    def body_of(self, data):
+        body = record.body_of(data)
+        return self.bodies.take(body) if data[5] & record.EXTERNAL_BODY else body
+
+    def look(self):
+        """Reads the agent's index; what it covers may be read after."""
+        self.produced = self.memory.words[self.producer]
+        if self.produced == self.index:
+            return False
+        if not _IS_ORDERED:
+            self.memory.fence()
+        return True
+
+    def release(self):
+        """Gives the room of what was read back, and rings when the agent waits for it."""
+        words = self.memory.words
+        if words[self.consumer] == self.index:
+            return
+        self.memory.fence()
+        words[self.consumer] = self.index
+        self.memory.fence()
+        if words[self.wants_room] and ((words[self.producer] - self.index) & M32) <= self.capacity >> 1:
+            words[self.wants_room] = 0
+            self.doorbell.ring()
+
+    def sleep(self):
+        """Asks for a doorbell. False: something has come meanwhile."""
+        words = self.memory.words
+        words[self.sleeping] = 1
+        self.memory.fence()
+        if not self.look():
+            return True
+        words[self.sleeping] = 0
+        return False
+
+    def wake_up(self):
+        self.memory.words[self.sleeping] = 0
+
+
+def open_writer(memory, doorbell, bodies):
+    """The producing end, as two closures for speed: `try_write(kind, flags, status, ticket, head, body)` publishes one record, or returns
+    False when there is no room (the agent has then been asked for a doorbell); `ring()` wakes the agent if it sleeps."""
+    mapped, words, fence = memory.map, memory.words, memory.fence
+    capacity = memory.to_agent_bytes
+    mask, inline_max, record_max = capacity - 1, capacity >> 2, capacity >> 1
+    data = CONTROL_BYTES + memory.to_guest_bytes
+    line = LINE_WORDS
+    producer, consumer, sleeping, wants_room = 5 * line, 6 * line, 7 * line, 8 * line
+    pack_into = _OUT.pack_into
+    ordered = _IS_ORDERED
+    lock = threading.Lock()
+    acquire, unlock = lock.acquire, lock.release
+    index = words[producer]
+    consumed = index
+
+    def has_room(needed):
+        nonlocal consumed
+        consumed = words[consumer]
+        if needed <= capacity - ((index - consumed) & M32):
+            return True
+        words[wants_room] = 1
+        fence()
+        consumed = words[consumer]
+        if needed > capacity - ((index - consumed) & M32):
+            return False
+        words[wants_room] = 0
+        return True
+
+    def try_write(kind, flags, status, ticket, head, body, blocking=True):
+        nonlocal index
+        if not acquire(blocking):
+            return False
+        try:
+            head_length = len(head)
+            length = len(body)
+            size = (head_length + length + 71) & -8
+            if size > inline_max:
+                if (head_length + 135) & -8 > record_max or length > EXTERNAL_BODY_BYTES_MAX:
+                    raise ValueError(f"Cannot send {head_length} bytes of head and {length} bytes of body: too large")
+                if length > 64:
+                    if not has_room((head_length + 135) & -8):
+                        return False
+                    body = bodies.put(body)
+                    flags |= 8
+                    length = len(body)
+                    size = (head_length + length + 71) & -8
+            at = index & mask
+            tail = capacity - at
+            if size <= tail:
+                if size > capacity - ((index - consumed) & M32) and not has_room(size):
+                    return False
+                at += data
+            else:
+                needed = tail + size
+                if needed > capacity - ((index - consumed) & M32) and not has_room(needed):
+                    return False
+                word = (data + at) >> 2
+                words[word] = tail
+                words[word + 1] = 0
+                index += tail
+                at = data
+            pack_into(mapped, at, size, kind, flags, status, ticket, head_length, length)
+            end = at + size
+            at += 64
+            if head_length:
+                mapped[at:at + head_length] = head
+                at += head_length
+            if length:
+                mapped[at:at + length] = body
+                at += length
+            if at != end:
+                mapped[at:end] = _PADS[end - at]
+            index = (index + size) & M32
+            if not ordered:
+                fence()
+            words[producer] = index
+            return True
+        finally:
+            unlock()
+
+    def ring():
+        fence()
+        if words[sleeping]:
+            words[sleeping] = 0
+            doorbell.ring()
+
+    return try_write, ring
+
+
+class Outbox:
+    """Writes for a guest that may block until there is room. Only the main thread reads the doorbell: a byte that another thread took
+    would be missing where the main thread sleeps. Bells for the reader are not lost here: it looks before it sleeps."""
+
+    def __init__(self, memory, doorbell, bodies):
+        self.try_write, self.ring = open_writer(memory, doorbell, bodies)
+        self._doorbell = doorbell
+        self._main = threading.get_ident()
+
+    def write(self, kind, flags, status, ticket, head, body):
+        while not self.try_write(kind, flags, status, ticket, head, body):
+            self.ring()
+            if threading.get_ident() == self._main:
+                self._doorbell.wait(ROOM_WAIT_SECONDS)
+            else:
+                time.sleep(ROOM_WAIT_SECONDS / 10)
+
+
+# The bell comes earlier; this bounds the wait when two threads want room and one of them took the other's flag down.
+ROOM_WAIT_SECONDS = 0.02

@@ -1,0 +1,141 @@
+"""Runs a plain handler: one event after the other, in a loop that makes no system call while events keep coming."""
+
+import time
+from collections import deque
+
+from . import record
+from .event import RingEvent
+from .response import encode_answer
+from .state import State
+from .worker import NO_TICKET, Worker, failure_head
+
+# The agent is woken and gets room back at the latest after so many events, or after so long.
+BURST_EVENTS = 64
+BURST_NS = 200_000
+
+_NONE = object()
+
+
+class SyncWorker(Worker):
+    state_class = State
+
+    def __init__(self, channel, init, handler):
+        self._event = None
+        self._queue = deque()
+        self._requests = 0
+        import threading
+
+        self._main = threading.get_ident
+        self._main_ident = threading.get_ident()
+        super().__init__(channel, init, handler)
+        self.write = channel.outbox.write
+
+    def current(self, default=_NONE):
+        event = self._event
+        if event is not None:
+            return event
+        if default is _NONE:
+            raise RuntimeError("No event is being handled: emit, publish and state belong to an event")
+        return default
+
+    def request(self, kind, head, body, timeout=None, convert=None):
+        """Asks the agent and reads until its answer comes; events that come first wait in the queue."""
+        if self._main() != self._main_ident:
+            raise RuntimeError("state.get and call_function belong to the handler's own thread")
+        self._requests += 1
+        ticket = self._requests.to_bytes(8, "little")
+        self.write(kind, 0, 0, ticket, head, body)
+        data = self._read_answer(ticket, None if timeout is None else time.monotonic() + timeout)
+        answer = (data[5], int.from_bytes(data[6:8], "little"), data, self.channel.reader.body_of(data))
+        return answer if convert is None else convert(answer)
+
+    def _read_answer(self, ticket, deadline):
+        reader, ring, doorbell = self.channel.reader, self.channel.outbox.ring, self.channel.doorbell
+        while True:
+            data = reader.next()
+            if data is None:
+                reader.release()
+                ring()
+                if reader.sleep():
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if left is not None and left <= 0 or not doorbell.wait(left):
+                        reader.wake_up()
+                        raise TimeoutError("The function called did not answer in time")
+                    reader.wake_up()
+            elif data[4] not in (record.STATE_VALUE, record.CALL_RESULT):
+                self._queue.append(data)
+            elif data[8:16] == ticket:
+                return data
+
+    def run(self, init_ticket, init_context):
+        try:
+            if init_context is not None:
+                init_context(self.context)
+        except Exception as error:
+            self.write(record.INIT_FAILED, 0, 500, init_ticket, failure_head(error), b"")
+            self.channel.outbox.ring()
+            return 1
+        self.write(record.READY, 0, 200, init_ticket, b"", b'{"guest":"python","mode":"sync"}')
+        try:
+            self._loop()
+        finally:
+            # Also when the handler leaves by SystemExit: what was answered is answered.
+            self.channel.reader.release()
+            self.channel.outbox.ring()
+        self.stopped()
+        self.channel.outbox.ring()
+        return 0
+
+    def _loop(self):
+        reader, ring, queue, write = self.channel.reader, self.channel.outbox.ring, self._queue, self.write
+        handler, context, commit = self.handler, self.context, self.cache.commit
+        try_write, look, release = self.channel.outbox.try_write, reader.look, reader.release
+        words, mapped, data_at, mask = reader.memory.words, reader.memory.map, reader.data, reader.capacity - 1
+        now = time.perf_counter_ns
+        EVENT, RESULT, WRAP, STOP = record.EVENT, record.RESULT, record.WRAP, record.STOP
+        count, since = 0, now()
+        while True:
+            if queue:
+                data = queue.popleft()
+            elif reader.index != reader.produced or look():
+                index = reader.index
+                at = data_at + (index & mask)
+                size = words[at >> 2]
+                reader.index = (index + size) & 0xFFFFFFFF
+                data = mapped[at:at + size]
+                if data[4] == WRAP:
+                    continue
+            else:
+                release()
+                ring()
+                count, since = 0, now()
+                if reader.sleep():
+                    reader.doorbell.wait()
+                    reader.wake_up()
+                continue
+            if data[4] != EVENT:
+                if data[4] == STOP:
+                    return
+                continue
+            event = RingEvent(data)
+            if data[5] & 8:
+                event._raw = reader.body_of(data)
+            self._event = event
+            try:
+                answer = handler(context, event)
+                if type(answer) is bytes:
+                    status, head, body = 200, b"", answer
+                else:
+                    status, head, body = encode_answer(answer)
+                if event._state is not None and status < 500:
+                    commit(event._state)
+            except Exception as error:
+                status, head, body = 500, failure_head(error), b""
+            self._event = None
+            if not try_write(RESULT, 0, status, data[8:16], head, body):
+                write(RESULT, 0, status, data[8:16], head, body)
+            count += 1
+            if count >= BURST_EVENTS or now() - since > BURST_NS:
+                release()
+                ring()
+                count, since = 0, now()
