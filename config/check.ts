@@ -69,8 +69,10 @@ export class Checker {
     return this.source.placeOfKey(path)
   }
 
+  /** Whether the value at `path` is the command line's. A section that both have counts as the file's. */
   isOverlaid(path: Path): boolean {
-    return this.#overlay !== null && valueAt(this.#overlay.value, path) !== undefined
+    const over = valueAt(this.#overlay?.value, path)
+    return over !== undefined && (!isMap(over) || valueAt(this.source.value ?? {}, path) === undefined)
   }
 
   #addUnknownKey(path: Path, known: readonly string[]): void {
@@ -116,10 +118,11 @@ function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** `over` lies on `under`, map by map; undefined lets the lower value show. */
+/** `over` lies on `under`, map by map; undefined lets the lower value show, and what is no map where one belongs stays, to be reported. */
 function merged(under: unknown, over: unknown): unknown {
   if (over === undefined) return under
-  if (!isMap(under) || !isMap(over)) return over
+  if (!isMap(over) || under === undefined) return over
+  if (!isMap(under)) return under
   const result: Record<string, unknown> = { ...under }
   for (const [key, value] of Object.entries(over)) result[key] = merged(Object.hasOwn(under, key) ? under[key] : undefined, value)
   return result

@@ -78,7 +78,11 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
     status: v.optional(v.unknown()),
   })
 
-export const ShellAttributes = v.looseObject({
-  arguments: v.optional(v.union([v.string(), v.array(v.string())]), []),
-  responseHeaders: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])), {}),
-})
+export const ShellAttributes = v.optional(
+  v.looseObject({
+    /** One string, as Nuclio has it, or a list. */
+    arguments: v.optional(v.union([v.string(), v.array(v.string())]), []),
+    responseHeaders: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])), {}),
+  }),
+  {},
+)

@@ -32,6 +32,7 @@ export function expectation(schema: Schema): string {
     case 'array':
       return 'a list'
     case 'strict_object':
+    case 'loose_object':
     case 'record':
       return 'a map'
     case 'picklist':
@@ -66,7 +67,7 @@ export function misfits(root: Schema, value: unknown, path: Path = []): Misfit[]
   if (typeof value !== 'object' || value === null) return []
   const { type, entries, value: recordValue, item } = parts(root)
   if (Array.isArray(value)) {
-    if (type === 'strict_object' || type === 'record') return [{ path, known: null }]
+    if (expectation(root) === 'a map') return [{ path, known: null }]
     return item ? value.flatMap((child, index) => misfits(item, child, [...path, index])) : []
   }
   if (recordValue) return Object.entries(value).flatMap(([key, child]) => misfits(recordValue, child, [...path, key]))
@@ -74,6 +75,7 @@ export function misfits(root: Schema, value: unknown, path: Path = []): Misfit[]
   const known = Object.keys(entries)
   return Object.entries(value).flatMap(([key, child]) => {
     const schema = Object.hasOwn(entries, key) ? entries[key] : undefined
-    return schema ? misfits(schema, child, [...path, key]) : [{ path: [...path, key], known }]
+    if (schema) return misfits(schema, child, [...path, key])
+    return type === 'strict_object' ? [{ path: [...path, key], known }] : []
   })
 }
