@@ -74,6 +74,10 @@ export class Engine {
     const reader = new StepReader(buffer, used)
     const error = this.#try(reader, this.#room)
     if (error !== null) this.#runWithoutRoom(reader, error)
+  }
+
+  /** What can be done after the batch was answered: an acknowledgement does not wait for it, and its failure does not take one back. */
+  tidy(): void {
     this.#checkpoint()
     if (this.#ballast.restore()) this.#notice({ kind: 'notice', level: 'info', message: 'Disk has room again', fields: {} })
   }

@@ -35,6 +35,12 @@ function serve(engine: Engine): void {
       error = fail(cause)
     }
     say({ kind: 'batch-done', buffer: message.buffer, used: message.used, error }, [message.buffer])
+    if (error !== null) return
+    try {
+      engine.tidy()
+    } catch (cause) {
+      fail(cause)
+    }
   }
 
   const answer = ({ id, query }: Extract<ToThread, { kind: 'query' }>) => {
