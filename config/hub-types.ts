@@ -10,7 +10,7 @@ export interface HubConfig {
   readonly api: Listen
   /** MQTT over TLS: enrolled devices. */
   readonly gateway: Listen
-  /** What devices are told to connect to; null: the first of `names`, and the gateway's own port. */
+  /** What devices are told to connect to; null: the name that the device itself used, and the gateway's own port. */
   readonly advertise: { readonly host: string | null; readonly gatewayPort: number | null }
   readonly limits: HubLimits
   readonly log: { readonly level: LogLevelName }

@@ -41,7 +41,9 @@ function install(packages: string[]): void {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
       timeout: APT_TIMEOUT_MS,
     }).status === 0
-  if (!apt('update') || !apt('install', '--no-install-recommends', ...packages)) console.log('apt-get did not succeed')
+  // An update that fails for one source still leaves lists to install from.
+  if (!apt('update')) console.log('apt-get update did not succeed')
+  if (!apt('install', '--no-install-recommends', ...packages)) console.log('apt-get install did not succeed')
 }
 
 /** The exit code of ava; 1 when a signal ended it. */
