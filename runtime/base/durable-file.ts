@@ -1,47 +1,63 @@
 /**
- * Files that survive a power cut whole: written beside their place, fsynced, renamed, and the directory fsynced. A reader sees
- * the old content or the new, never a part of one. Without the directory's fsync the rename itself may be undone.
+ * Files that are whole or not there, also after a power cut: written beside their place, fsynced, renamed, and the folder fsynced.
+ * Everything made here is private (0600, folders 0700) unless said otherwise.
  */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import path from 'node:path'
+import { dirname, join } from 'node:path'
+import { TrustError, codeOf } from './errors.ts'
 
-/** Resolves when `data` is at `file` for good. The directory must exist. */
-export async function writeFileDurably(file: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
+export function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): void {
+  const temporary = temporaryBeside(path)
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content
+  const file = openSync(temporary, 'wx', mode)
   try {
-    const handle = await open(temporary, 'wx', mode)
     try {
-      await handle.writeFile(data)
-      await handle.sync()
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+      fsyncSync(file)
     } finally {
-      await handle.close()
+      closeSync(file)
     }
-    await rename(temporary, file)
+    renameSync(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    rmSync(temporary, { force: true })
     throw error
   }
-  await syncDirectory(path.dirname(file))
+  syncFolder(dirname(path))
 }
 
-/** Makes the names in a directory (new, renamed, removed) durable. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), `.new-${randomBytes(9).toString('hex')}`)
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
   try {
-    await handle.sync()
+    fsyncSync(folder)
   } finally {
-    await handle.close()
+    closeSync(folder)
   }
 }
 
-/** Makes `directory` and every missing parent, each name durable. */
-export async function makeDirectoryDurably(directory: string, mode = 0o755): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true, mode })
-  if (firstMade === undefined) return
-  const top = path.dirname(firstMade)
-  for (let made = path.dirname(path.resolve(directory)); ; made = path.dirname(made)) {
-    await syncDirectory(made)
-    if (made === path.resolve(top) || made === path.dirname(made)) return
+export function makePrivateFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+export function readFileIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
   }
+}
+
+/** Reads a secret; refuses one that others may read. */
+export function readPrivateFile(path: string): string | undefined {
+  const text = readFileIfThere(path)
+  if (text !== undefined && (statSync(path).mode & 0o077) !== 0) {
+    throw new TrustError('secret-not-private', `Cannot use ${path}: others may read it`, { hint: `chmod 600 ${path}` })
+  }
+  return text
 }

@@ -1,0 +1,91 @@
+/**
+ * The hub as a process. Prints one JSON line on stdout when it serves, logs on stderr.
+ * Exit codes: 0 stopped, 1 failed, 2 wrong command line or config, 3 could not start, 4 the disk failed under the database.
+ */
+import { parseArgs } from 'node:util'
+import { ConfigError } from '../config/config-error.ts'
+import { loadHubConfig, type HubOverrides } from '../config/hub-config.ts'
+import type { LogLevelName } from '../config/agent-types.ts'
+import { describeError } from '../runtime/base/errors.ts'
+import { openLogger, type Logger } from '../runtime/base/log.ts'
+import { openHub, type Hub } from './hub.ts'
+
+const EXIT = { failed: 1, usage: 2, start: 3, disk: 4 } as const
+const STOP_TIMEOUT_MS = 10_000
+
+const USAGE = `usage: hub/main.ts [--config hub.yaml] [--data-dir DIR] [--name NAME]... [--api-listen HOST:PORT] [--gateway-listen HOST:PORT] [--log-level LEVEL]
+`
+
+async function main(): Promise<void> {
+  process.umask(0o077)
+  const { config: file, ...flags } = readFlags()
+  const config = await loadHubConfig(file ?? null, overridesOf(flags))
+  const logger = openLogger({ level: config.log.level, name: 'hub' })
+  const onBroken = (error: Error) => {
+    logger.error({ err: error }, 'the disk failed; stopping, so that nothing more is acknowledged')
+    process.exit(EXIT.disk)
+  }
+  let hub: Hub
+  try {
+    hub = await openHub({ config, logger, onBroken })
+  } catch (error) {
+    fail(describeError(error), EXIT.start)
+  }
+  stopOnSignal(hub, logger)
+  const { api, gateway, caFile, adminTokenFile } = hub
+  process.stdout.write(`${JSON.stringify({ event: 'ready', api, gateway, caFile, adminTokenFile, pid: process.pid })}\n`)
+}
+
+type Flags = ReturnType<typeof readFlags>
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        config: { type: 'string' },
+        'data-dir': { type: 'string' },
+        name: { type: 'string', multiple: true },
+        'api-listen': { type: 'string' },
+        'gateway-listen': { type: 'string' },
+        'log-level': { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    return fail(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
+  }
+}
+
+function overridesOf(flags: Omit<Flags, 'config'>): HubOverrides {
+  return {
+    ...(flags['data-dir'] === undefined ? {} : { dataDir: flags['data-dir'] }),
+    ...(flags.name === undefined ? {} : { names: flags.name }),
+    ...(flags['api-listen'] === undefined ? {} : { api: flags['api-listen'] }),
+    ...(flags['gateway-listen'] === undefined ? {} : { gateway: flags['gateway-listen'] }),
+    // The schema refuses what is no level.
+    ...(flags['log-level'] === undefined ? {} : { log: { level: flags['log-level'] as LogLevelName } }),
+  }
+}
+
+/** The first signal stops cleanly; the second ends at once, and so does a stop that takes too long. */
+function stopOnSignal(hub: Hub, logger: Logger): void {
+  let isStopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(EXIT.failed)
+    isStopping = true
+    logger.info({ signal }, 'stopping')
+    setTimeout(() => process.exit(EXIT.failed), STOP_TIMEOUT_MS).unref()
+    hub.close().then(
+      () => process.exit(0),
+      (error: unknown) => fail(describeError(error), EXIT.failed),
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+function fail(text: string, code: number): never {
+  process.stderr.write(`${text}\n`)
+  process.exit(code)
+}
+
+main().catch((error: unknown) => fail(describeError(error), error instanceof ConfigError ? EXIT.usage : EXIT.failed))

@@ -1,0 +1,34 @@
+/** TUF metadata as text in, checked metadata out; whatever is wrong with the text becomes one TrustError. */
+import { Metadata, MetadataKind, type Root, type Targets } from '@tufjs/models'
+import { TrustError } from '../../runtime/base/errors.ts'
+import { parseJson } from '../json/parse-json.ts'
+
+type JsonObject = Parameters<typeof Metadata.fromJSON>[1]
+
+export function parseRoot(text: string): Metadata<Root> {
+  return parse('root', text, (json) => Metadata.fromJSON(MetadataKind.Root, json))
+}
+
+export function parseTargets(text: string): Metadata<Targets> {
+  return parse('targets', text, (json) => Metadata.fromJSON(MetadataKind.Targets, json))
+}
+
+function parse<T>(role: string, text: string, read: (json: JsonObject) => T): T {
+  try {
+    return read(parseJson(text) as JsonObject)
+  } catch (cause) {
+    throw new TrustError('metadata-invalid', `Cannot read ${role} metadata: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+}
+
+/** Throws TrustError 'signature-missing' unless enough keys of `role` in `root` signed `metadata`. */
+export function verifySigned(root: Metadata<Root>, role: string, metadata: Metadata<Root> | Metadata<Targets>): void {
+  try {
+    root.verifyDelegate(role, metadata)
+  } catch (cause) {
+    throw new TrustError('signature-missing', `Cannot trust ${role} metadata of version ${metadata.signed.version}: ${cause instanceof Error ? cause.message : ''}`, {
+      cause,
+      hint: 'Sign it with the keys that root.json names',
+    })
+  }
+}
