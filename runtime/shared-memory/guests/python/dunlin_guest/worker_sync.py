@@ -92,6 +92,7 @@ class SyncWorker(Worker):
         try_write, look, release = self.channel.outbox.try_write, reader.look, reader.release
         words, mapped, data_at, mask = reader.memory.words, reader.memory.map, reader.data, reader.capacity - 1
         now = time.perf_counter_ns
+        new, lengths = object.__new__, record.LENGTHS.unpack_from
         EVENT, RESULT, WRAP, STOP = record.EVENT, record.RESULT, record.WRAP, record.STOP
         count, since = 0, now()
         while True:
@@ -117,9 +118,16 @@ class SyncWorker(Worker):
                 if data[4] == STOP:
                     return
                 continue
-            event = RingEvent(data)
+            event = new(RingEvent)
+            event._record = data
             if data[5] & 8:
                 event._raw = reader.body_of(data)
+            else:
+                # Nearly every handler reads the body: cut it out here, but for JSON, which is decoded when it is asked for.
+                head_length, body_length = lengths(data, 16)
+                body_at = 64 + head_length
+                if not head_length or data.find(b"json", 64, body_at) < 0:
+                    event.body = data[body_at:body_at + body_length]
             self._event = event
             try:
                 answer = handler(context, event)
