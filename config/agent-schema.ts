@@ -59,11 +59,16 @@ const broker = section({
   tls: v.optional(v.strictObject({ certFile: text(), keyFile: text(), caFile: v.optional(text()) })),
   /** loopback: clients without a user name only from the device itself. */
   allowAnonymous: v.optional(v.union([v.boolean(), v.picklist(['loopback'])]), 'loopback'),
-  users: v.optional(v.pipe(v.array(v.strictObject({ name: text(128), password: passwordHash })), v.maxLength(1000, 'at most 1000 users')), []),
+  users: v.optional(
+    v.pipe(v.array(v.strictObject({ name: text(128), password: passwordHash })), v.maxLength(1000, 'at most 1000 users')),
+    [],
+  ),
   /** Who may do what; what no rule allows is refused. Default: whoever got in may use every topic outside `$SYS`. */
   acl: v.optional(
     v.pipe(
-      v.array(v.strictObject({ user: text(128), publish: v.optional(v.array(topicFilter), []), subscribe: v.optional(v.array(topicFilter), []) })),
+      v.array(
+        v.strictObject({ user: text(128), publish: v.optional(v.array(topicFilter), []), subscribe: v.optional(v.array(topicFilter), []) }),
+      ),
       v.maxLength(1000, 'at most 1000 rules'),
     ),
     [{ user: '*', publish: ['#'], subscribe: ['#'] }],

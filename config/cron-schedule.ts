@@ -38,7 +38,8 @@ export function compileSchedule(text: string): { schedule: string } | { interval
 export function scheduleFault(text: string): string | null {
   const trimmed = text.trim()
   if (Object.hasOwn(NAMED, trimmed)) return null
-  if (trimmed.startsWith('@every')) return parseDurationMs(trimmed.slice(6).trim()) >= 100 ? null : '"@every" with a duration of at least 100ms'
+  if (trimmed.startsWith('@every'))
+    return parseDurationMs(trimmed.slice(6).trim()) >= 100 ? null : '"@every" with a duration of at least 100ms'
   const given = trimmed.split(/\s+/)
   if (given.length !== 5 && given.length !== 6) return 'a schedule of 5 fields (or 6, seconds first) such as "*/5 * * * *"'
   const fields = FIELDS.slice(6 - given.length)

@@ -87,7 +87,11 @@ function compileInlineSource(checker: Checker): string | null | undefined {
   const path = ['spec', 'build', 'functionSourceCode']
   const type = checker.valueAt(['spec', 'build', 'codeEntryType'])
   if (type !== undefined && type !== '' && type !== 'inline' && type !== 'sourceCode') {
-    checker.add(['spec', 'build', 'codeEntryType'], `expected inline or sourceCode, got ${JSON.stringify(type)}`, 'put the code beside function.yaml and leave this out')
+    checker.add(
+      ['spec', 'build', 'codeEntryType'],
+      `expected inline or sourceCode, got ${JSON.stringify(type)}`,
+      'put the code beside function.yaml and leave this out',
+    )
     return undefined
   }
   const given = checker.valueAt(path)
@@ -129,7 +133,8 @@ function addNotices({ spec, metadata, ...rest }: Document, notices: Notices): vo
   notices.withoutEffect(['spec', 'build'], spec.build, BUILD_WITHOUT_EFFECT)
   notices.withoutEffect([], rest, { status: 'the agent reports its own' })
   for (const [index, { name, valueFrom }] of spec.env.entries()) {
-    if (valueFrom !== undefined) notices.add(['spec', 'env', index, 'valueFrom'], `has no effect here: ${name} stays unset, because a device is no cluster`)
+    if (valueFrom !== undefined)
+      notices.add(['spec', 'env', index, 'valueFrom'], `has no effect here: ${name} stays unset, because a device is no cluster`)
   }
   for (const [index, { sink }] of spec.loggerSinks.entries()) {
     if (sink !== undefined) notices.add(['spec', 'loggerSinks', index, 'sink'], 'has no effect here: logs go to the agent and to the hub')

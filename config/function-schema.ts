@@ -52,7 +52,9 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
         {},
       ),
       /** Default: none; what a handler returns answers the caller and is not kept. */
-      outputStream: v.optional(v.pipe(v.string(), v.regex(STREAM_NAME_PATTERN, '1 to 128 of letters, digits, ".", "_" and "-", not at the ends'))),
+      outputStream: v.optional(
+        v.pipe(v.string(), v.regex(STREAM_NAME_PATTERN, '1 to 128 of letters, digits, ".", "_" and "-", not at the ends')),
+      ),
       loggerSinks: v.optional(
         v.array(
           v.strictObject({

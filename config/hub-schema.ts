@@ -8,14 +8,18 @@ const GiB = 1024 ** 3
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-const HOST_NAME = /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$/
+const HOST_NAME =
+  /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$/
 const hostName = v.pipe(v.string(), v.regex(HOST_NAME, 'a host name or an address'), v.maxLength(253, 'at most 253 characters'))
 
 export const HubDocument = v.strictObject({
   /** Everything the hub keeps: database, files, keys. */
   dataDir: v.optional(text(), '/var/lib/dunlin/hub'),
   /** Names that devices and operators reach the hub by; its certificate is made for them. */
-  names: v.optional(v.pipe(v.array(hostName), v.minLength(1, 'at least one name'), v.maxLength(100, 'at most 100 names')), ['localhost', '127.0.0.1']),
+  names: v.optional(v.pipe(v.array(hostName), v.minLength(1, 'at least one name'), v.maxLength(100, 'at most 100 names')), [
+    'localhost',
+    '127.0.0.1',
+  ]),
   /** On all interfaces: devices must reach it, and every request needs a certificate or a token. */
   api: v.optional(listen, '0.0.0.0:8443'),
   gateway: v.optional(listen, '0.0.0.0:8883'),

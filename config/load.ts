@@ -8,7 +8,9 @@ import { Problems } from './problems.ts'
 import { CONFIG_BYTES_MAX, type Path, YamlSource } from './yaml-source.ts'
 
 /** A part of a document: what the command line sets. */
-export type Overrides<T> = { readonly [K in keyof T]?: T[K] extends readonly unknown[] ? T[K] : T[K] extends object | undefined ? Overrides<NonNullable<T[K]>> : T[K] }
+export type Overrides<T> = {
+  readonly [K in keyof T]?: T[K] extends readonly unknown[] ? T[K] : T[K] extends object | undefined ? Overrides<NonNullable<T[K]>> : T[K]
+}
 
 const COMMAND_LINE = 'command line'
 

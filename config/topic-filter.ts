@@ -6,7 +6,8 @@ export function topicFilterFault(filter: string): string | null {
   if (filter === '') return 'a topic filter'
   if (Buffer.byteLength(filter) > TOPIC_BYTES_MAX) return `a topic filter of at most ${TOPIC_BYTES_MAX} bytes`
   if (filter.includes('\0')) return 'a topic filter without the character NUL'
-  if (filter === '$share' || filter.startsWith('$share/')) return 'a topic filter without $share (the trigger shares its events among its workers already)'
+  if (filter === '$share' || filter.startsWith('$share/'))
+    return 'a topic filter without $share (the trigger shares its events among its workers already)'
   const levels = filter.split('/')
   for (const [index, level] of levels.entries()) {
     if (level.includes('#') && (level !== '#' || index < levels.length - 1)) return '"#" alone and as the last level of a topic filter'

@@ -65,7 +65,11 @@ function compileTrigger(checker: Checker, notices: Notices, name: string, kind: 
   const given = checker.check(triggerSchemas[kind], path)
   if (!given) return null
   if (given.numWorkers !== undefined && given.maxWorkers !== undefined && given.numWorkers !== given.maxWorkers) {
-    checker.add([...path, 'maxWorkers'], `expected the same as numWorkers (${given.numWorkers}), got ${given.maxWorkers}`, 'it is the old name; leave it out')
+    checker.add(
+      [...path, 'maxWorkers'],
+      `expected the same as numWorkers (${given.numWorkers}), got ${given.maxWorkers}`,
+      'it is the old name; leave it out',
+    )
   }
   notices.withoutEffect(path, given, TRIGGER_WITHOUT_EFFECT)
   notices.withoutEffect([...path, 'attributes'], given.attributes, ATTRIBUTES_WITHOUT_EFFECT[kind])
@@ -100,7 +104,13 @@ function compileMqtt(checker: Checker, name: string, { url, attributes }: Mqtt, 
   return { ...base, kind: 'mqtt', subscriptions, url: null }
 }
 
-function compileHttp(checker: Checker, notices: Notices, { url, attributes }: Http, base: TriggerBase, { functionName }: Context): TriggerConfig {
+function compileHttp(
+  checker: Checker,
+  notices: Notices,
+  { url, attributes }: Http,
+  base: TriggerBase,
+  { functionName }: Context,
+): TriggerConfig {
   const path = ['spec', 'triggers', base.name]
   if (url) notices.add([...path, 'url'], 'has no effect here: the agent decides where it listens, see attributes.port')
   const port = attributes.port ?? null

@@ -16,7 +16,9 @@ const CONCURRENCY_MAX = 1024
 
 /** Accepted with any value; what has no effect is named in a notice. */
 export const anything = <const T extends Readonly<Record<string, string>>>(fields: T) =>
-  Object.fromEntries(Object.keys(fields).map((key) => [key, v.optional(v.unknown())])) as { [K in keyof T]: v.OptionalSchema<v.UnknownSchema, undefined> }
+  Object.fromEntries(Object.keys(fields).map((key) => [key, v.optional(v.unknown())])) as {
+    [K in keyof T]: v.OptionalSchema<v.UnknownSchema, undefined>
+  }
 
 const common = {
   name: v.optional(text(128)),
@@ -124,7 +126,10 @@ export const CronTrigger = v.strictObject({
   }),
 })
 
-export const triggerSchemas = { mqtt: MqttTrigger, http: HttpTrigger, cron: CronTrigger } as const satisfies Record<TriggerKind, v.GenericSchema>
+export const triggerSchemas = { mqtt: MqttTrigger, http: HttpTrigger, cron: CronTrigger } as const satisfies Record<
+  TriggerKind,
+  v.GenericSchema
+>
 export const TRIGGER_KINDS = Object.keys(triggerSchemas) as TriggerKind[]
 
 function isTimezone(name: string): boolean {

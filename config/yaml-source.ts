@@ -53,7 +53,8 @@ export class YamlSource {
     } catch (error) {
       // RangeError: nested too deep, here or in our own walks. ReferenceError: one alias too many.
       if (error instanceof RangeError) problems.addAt({ line: 1, column: 1 }, '', 'expected a text nested a few levels deep, got thousands')
-      else if (error instanceof ReferenceError) problems.addAt({ line: 1, column: 1 }, '', `expected at most ${ALIASES_MAX} aliases, got more (they multiply)`)
+      else if (error instanceof ReferenceError)
+        problems.addAt({ line: 1, column: 1 }, '', `expected at most ${ALIASES_MAX} aliases, got more (they multiply)`)
       else throw error
       return null
     }
@@ -114,7 +115,12 @@ function reportDuplicateKeys(node: unknown, lines: LineCounter, path: Path, prob
       const offset = (key as Node | null)?.range?.[0] ?? 0
       const first = seen.get(text)
       if (first === undefined) seen.set(text, offset)
-      else problems.addAt(placeOf(lines, offset), [...path, text], `expected each key once, got it again (first on line ${placeOf(lines, first).line})`)
+      else
+        problems.addAt(
+          placeOf(lines, offset),
+          [...path, text],
+          `expected each key once, got it again (first on line ${placeOf(lines, first).line})`,
+        )
       reportDuplicateKeys(value, lines, [...path, text], problems)
     }
   }

@@ -21,8 +21,14 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** What is, or could be, in the repository: everything git does not ignore. */
 function projectTree(): Tree {
-  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 })
-  const files = listed.split('\0').filter((file) => file !== '' && /\.(ts|js|mjs|json|md|ya?ml|py|sh|html|css)$|(^|\/)[^.]+$/.test(file) && existsSync(root + file))
+  const listed = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  })
+  const files = listed
+    .split('\0')
+    .filter((file) => file !== '' && /\.(ts|js|mjs|json|md|ya?ml|py|sh|html|css)$|(^|\/)[^.]+$/.test(file) && existsSync(root + file))
   return new Map(files.map((file) => [file, readFileSync(root + file, 'utf8')]))
 }
 
@@ -118,7 +124,8 @@ test('a forbidden import is reported with its line, a type import too', (t) => {
     'runtime/b.ts': "import type { C } from '../adapters/c.ts'",
     'adapters/c.ts': "import '../runtime/b.ts'; import '../config/a.ts'; import '../agent/d.ts'",
     'agent/d.ts': "const e = import('../hub/e.ts')",
-    'hub/e.ts': "import '../runtime/store/x.ts'; import '../runtime/base/x.ts'; import '../adapters/broker/x.ts'; import '../adapters/triggers/x.ts'; import '../adapters/exports/x.ts'",
+    'hub/e.ts':
+      "import '../runtime/store/x.ts'; import '../runtime/base/x.ts'; import '../adapters/broker/x.ts'; import '../adapters/triggers/x.ts'; import '../adapters/exports/x.ts'",
     'test/f.ts': "import '../hub/e.ts'; import '../agent/d.ts'",
   })
   t.deepEqual(
@@ -180,7 +187,10 @@ test('a package that is not declared, or only for development, is reported', (t)
 })
 
 test('a version that is not exact is reported', (t) => {
-  t.deepEqual(looseVersions({ dependencies: { a: '1.0.0', b: '^1.0.0', c: '1.0.0-rc.1', d: 'latest' } }), ['b: ^1.0.0 is no exact version', 'd: latest is no exact version'])
+  t.deepEqual(looseVersions({ dependencies: { a: '1.0.0', b: '^1.0.0', c: '1.0.0-rc.1', d: 'latest' } }), [
+    'b: ^1.0.0 is no exact version',
+    'd: latest is no exact version',
+  ])
 })
 
 test('a reminder is reported', (t) => {

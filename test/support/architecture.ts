@@ -31,7 +31,9 @@ interface Found extends Import {
 }
 
 function importsOfTree(tree: Tree): Found[] {
-  return [...tree].filter(([file]) => isSource(file)).flatMap(([from, text]) => importsOf(text).map((found) => ({ ...found, from, to: resolved(from, found.specifier) })))
+  return [...tree]
+    .filter(([file]) => isSource(file))
+    .flatMap(([from, text]) => importsOf(text).map((found) => ({ ...found, from, to: resolved(from, found.specifier) })))
 }
 
 function resolved(from: string, specifier: string): string | null {
@@ -44,13 +46,17 @@ export function forbiddenImports(tree: Tree): string[] {
     const part = from.split('/')[0]!
     if (to === null || FREE.includes(part)) return []
     const allowed = [`${part}/`, ...MAY_IMPORT[part]!.map((target) => (target === 'adapters/export' ? target : `${target}/`))]
-    return allowed.some((prefix) => to.startsWith(prefix)) ? [] : [`${from}:${line} imports ${to}: ${part} may import ${MAY_IMPORT[part]!.join(', ') || 'nothing of ours'}`]
+    return allowed.some((prefix) => to.startsWith(prefix))
+      ? []
+      : [`${from}:${line} imports ${to}: ${part} may import ${MAY_IMPORT[part]!.join(', ') || 'nothing of ours'}`]
   })
 }
 
 /** Relative imports of files that are not there (types alone would not tell before the file is run). */
 export function brokenImports(tree: Tree): string[] {
-  return importsOfTree(tree).flatMap(({ from, to, line }) => (to === null || tree.has(to) ? [] : [`${from}:${line} imports ${to}: there is no such file`]))
+  return importsOfTree(tree).flatMap(({ from, to, line }) =>
+    to === null || tree.has(to) ? [] : [`${from}:${line} imports ${to}: there is no such file`],
+  )
 }
 
 /** Every import cycle that exists at run time, each once, as `a.ts -> b.ts -> a.ts`. Lazy imports do not count: they run later. */
@@ -112,7 +118,13 @@ function filesBeside(tree: Tree, registry: string): string[] {
 /** A worker thread's or child's main file is named in `new URL('./x.ts', import.meta.url)`. */
 function isStartedByUrl(tree: Tree, file: string): boolean {
   const name = posix.basename(file)
-  return [...tree].some(([other, text]) => other !== file && !other.startsWith('test/') && new RegExp(`['"\`/]${name.replaceAll('.', '\\.')}['"\`]`).test(text) && !isRegistry(other))
+  return [...tree].some(
+    ([other, text]) =>
+      other !== file &&
+      !other.startsWith('test/') &&
+      new RegExp(`['"\`/]${name.replaceAll('.', '\\.')}['"\`]`).test(text) &&
+      !isRegistry(other),
+  )
 }
 
 export interface PackageJson {
@@ -122,20 +134,30 @@ export interface PackageJson {
 }
 
 /** Packages that are imported and not declared where they must be. */
-export function undeclaredPackages(tree: Tree, { dependencies = {}, devDependencies = {}, optionalDependencies = {} }: PackageJson): string[] {
+export function undeclaredPackages(
+  tree: Tree,
+  { dependencies = {}, devDependencies = {}, optionalDependencies = {} }: PackageJson,
+): string[] {
   return importsOfTree(tree).flatMap(({ from, line, specifier, to, typeOnly }) => {
     if (to !== null || isBuiltin(specifier)) return []
-    const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+    const name = specifier
+      .split('/')
+      .slice(0, specifier.startsWith('@') ? 2 : 1)
+      .join('/')
     if (Object.hasOwn(dependencies, name) || Object.hasOwn(optionalDependencies, name)) return []
     const isDevelopment = Object.hasOwn(devDependencies, name)
     if (isDevelopment && (typeOnly || DEVELOPMENT.test(from))) return []
-    return [`${from}:${line} imports ${name}: ${isDevelopment ? 'it is a devDependency, and this file runs on devices' : 'package.json does not name it'}`]
+    return [
+      `${from}:${line} imports ${name}: ${isDevelopment ? 'it is a devDependency, and this file runs on devices' : 'package.json does not name it'}`,
+    ]
   })
 }
 
 export function looseVersions(packageJson: PackageJson): string[] {
   return [packageJson.dependencies, packageJson.devDependencies, packageJson.optionalDependencies].flatMap((group) =>
-    Object.entries(group ?? {}).flatMap(([name, version]) => (/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version) ? [] : [`${name}: ${version} is no exact version`])),
+    Object.entries(group ?? {}).flatMap(([name, version]) =>
+      /^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version) ? [] : [`${name}: ${version} is no exact version`],
+    ),
   )
 }
 
@@ -144,5 +166,7 @@ const REMINDER = new RegExp(`\\b(${['TO', 'FIX'].map((start, index) => start + [
 
 /** Things left for later belong into an issue. */
 export function reminders(tree: Tree): string[] {
-  return [...tree].flatMap(([file, text]) => text.split('\n').flatMap((line, index) => (REMINDER.test(line) ? [`${file}:${index + 1} ${line.trim()}`] : [])))
+  return [...tree].flatMap(([file, text]) =>
+    text.split('\n').flatMap((line, index) => (REMINDER.test(line) ? [`${file}:${index + 1} ${line.trim()}`] : [])),
+  )
 }

@@ -15,7 +15,14 @@ export class AvaSummary {
     if (this.#rest) this.#read(this.#rest)
     this.#rest = ''
     const sum = (...names: string[]): number => names.reduce((total, name) => total + (this.#numbers.get(name) ?? 0), 0)
-    const counted = sum('test failed', 'hook failed', 'known failure', 'unhandled rejection', 'uncaught exception', 'test remained pending after a timeout')
+    const counted = sum(
+      'test failed',
+      'hook failed',
+      'known failure',
+      'unhandled rejection',
+      'uncaught exception',
+      'test remained pending after a timeout',
+    )
     const failed = exitCode !== 0 && counted === 0 ? 1 : counted
     const passed = this.#numbers.get('test passed') ?? this.#marks
     const skipped = sum('test skipped', 'test todo')
@@ -28,6 +35,7 @@ export class AvaSummary {
     if (/^ {2}✔ /.test(line)) this.#marks++
     const found = /^ {2}(\d+) (.+?)(?: \[[\d:]+\])?$/.exec(line)
     // The numbers stand at the end: a later line of the same form replaces an earlier one.
-    if (found) this.#numbers.set(found[2]!.replace(/^(test|hook|known failure|unhandled rejection|uncaught exception)s\b/, '$1'), Number(found[1]))
+    if (found)
+      this.#numbers.set(found[2]!.replace(/^(test|hook|known failure|unhandled rejection|uncaught exception)s\b/, '$1'), Number(found[1]))
   }
 }

@@ -57,7 +57,8 @@ function fromClause(tokens: readonly Token[], at: number, keyword: string): stri
     else if (kind === 'sign' && text !== '*' && text !== ',') return null
     else if (kind === 'string' && depth === 0) return null
     // `export const a = ...` and such: only `type`, `*`, braces and (import) names may stand before `from`.
-    else if (kind === 'word' && keyword === 'export' && depth === 0 && !/^(type|as)$/.test(text) && tokens[i - 1]?.text !== 'as') return null
+    else if (kind === 'word' && keyword === 'export' && depth === 0 && !/^(type|as)$/.test(text) && tokens[i - 1]?.text !== 'as')
+      return null
     if (depth < 0) return null
   }
   return null

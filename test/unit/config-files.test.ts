@@ -44,7 +44,9 @@ test('a section whose lines are all commented out counts as left out', (t) => {
 })
 
 test('paths of agent.yaml are relative to its folder, those of the command line to the working directory', (t) => {
-  const config = agent('dataDir: data\nhub: {claimTokenFile: ../token}\nbroker: {tls: {certFile: a.pem, keyFile: /k.pem}}', { functionsDir: 'functions' })
+  const config = agent('dataDir: data\nhub: {claimTokenFile: ../token}\nbroker: {tls: {certFile: a.pem, keyFile: /k.pem}}', {
+    functionsDir: 'functions',
+  })
   t.is(config.dataDir, '/etc/dunlin/data')
   t.is(config.hub.claimTokenFile, '/etc/token')
   t.deepEqual(config.broker.tls, { certFile: '/etc/dunlin/a.pem', keyFile: '/k.pem', caFile: null })
@@ -58,15 +60,23 @@ test('the command line wins over the file, field by field', (t) => {
 })
 
 test('a wrong value of the command line is told as such', (t) => {
-  t.deepEqual(faults(t, () => agent('', { broker: { listen: '1883' } })), [
-    'command line broker.listen: expected host:port, such as "127.0.0.1:1883" or "0.0.0.0:1883", got "1883"',
-  ])
+  t.deepEqual(
+    faults(t, () => agent('', { broker: { listen: '1883' } })),
+    ['command line broker.listen: expected host:port, such as "127.0.0.1:1883" or "0.0.0.0:1883", got "1883"'],
+  )
 })
 
 test('a file that is no map is refused, also under a command line', (t) => {
-  for (const text of ['- a', 'text', '3', '[[]]']) t.regex(faults(t, () => agent(text))[0]!, /^\/etc\/dunlin\/agent\.yaml:1:1: expected a map, got /, text)
-  t.deepEqual(faults(t, () => agent('broker: [a]', { broker: { enabled: false } })), ['/etc/dunlin/agent.yaml:1:9 broker: expected a map, got a list'])
-  t.deepEqual(faults(t, () => agent('', { brocker: {} } as never)), ['command line brocker: unknown key (did you mean "broker"?)'])
+  for (const text of ['- a', 'text', '3', '[[]]'])
+    t.regex(faults(t, () => agent(text))[0]!, /^\/etc\/dunlin\/agent\.yaml:1:1: expected a map, got /, text)
+  t.deepEqual(
+    faults(t, () => agent('broker: [a]', { broker: { enabled: false } })),
+    ['/etc/dunlin/agent.yaml:1:9 broker: expected a map, got a list'],
+  )
+  t.deepEqual(
+    faults(t, () => agent('', { brocker: {} } as never)),
+    ['command line brocker: unknown key (did you mean "broker"?)'],
+  )
 })
 
 test('a password in clear is refused and not shown', (t) => {
@@ -76,7 +86,11 @@ test('a password in clear is refused and not shown', (t) => {
 
 test('users and rules of the broker must fit together', (t) => {
   t.deepEqual(
-    faults(t, () => agent(`broker:\n  users: [{name: a, password: "${HASH}"}, {name: a, password: "${HASH}"}]\n  acl: [{user: b, publish: ["sensors/%c/#"]}]`)),
+    faults(t, () =>
+      agent(
+        `broker:\n  users: [{name: a, password: "${HASH}"}, {name: a, password: "${HASH}"}]\n  acl: [{user: b, publish: ["sensors/%c/#"]}]`,
+      ),
+    ),
     [
       '/etc/dunlin/agent.yaml:2:129 broker.users[1].name: expected each user once, got "a" again',
       '/etc/dunlin/agent.yaml:3:16 broker.acl[0].user: expected "*" or the name of a user, got "b"',
@@ -86,13 +100,15 @@ test('users and rules of the broker must fit together', (t) => {
 
 test('a hub URL is https and holds no password', (t) => {
   t.is(agent('hub: {url: "https://hub:8443/"}').hub.url, 'https://hub:8443')
-  for (const url of ['http://hub', 'hub:8443', 'https://user:pass@hub', 'https://hub/?x=1']) t.is(faults(t, () => agent(`hub: {url: "${url}"}`)).length, 1, url)
+  for (const url of ['http://hub', 'hub:8443', 'https://user:pass@hub', 'https://hub/?x=1'])
+    t.is(faults(t, () => agent(`hub: {url: "${url}"}`)).length, 1, url)
 })
 
 test('claimToken and claimTokenFile together are refused without showing the token', (t) => {
-  t.deepEqual(faults(t, () => agent('hub: {claimToken: abc, claimTokenFile: x}')), [
-    '/etc/dunlin/agent.yaml:1:19 hub.claimToken: expected claimToken or claimTokenFile, got both',
-  ])
+  t.deepEqual(
+    faults(t, () => agent('hub: {claimToken: abc, claimTokenFile: x}')),
+    ['/etc/dunlin/agent.yaml:1:19 hub.claimToken: expected claimToken or claimTokenFile, got both'],
+  )
 })
 
 test('an empty hub.yaml gives every default', (t) => {
@@ -107,14 +123,18 @@ test('an empty hub.yaml gives every default', (t) => {
 })
 
 test('the API and the gateway of a hub may not share a port', (t) => {
-  t.deepEqual(faults(t, () => parseHubConfig('api: h:1\ngateway: h:1', 'hub.yaml')), ['hub.yaml:2:10 gateway: expected another port than api, got 1 for both'])
+  t.deepEqual(
+    faults(t, () => parseHubConfig('api: h:1\ngateway: h:1', 'hub.yaml')),
+    ['hub.yaml:2:10 gateway: expected another port than api, got 1 for both'],
+  )
   t.notThrows(() => parseHubConfig('api: h:0\ngateway: h:0', 'hub.yaml'))
 })
 
 test('a key written twice is refused with the line of the first', (t) => {
-  t.deepEqual(faults(t, () => agent('dataDir: a\nlog: {level: info}\ndataDir: b')), [
-    '/etc/dunlin/agent.yaml:3:1 dataDir: expected each key once, got it again (first on line 1)',
-  ])
+  t.deepEqual(
+    faults(t, () => agent('dataDir: a\nlog: {level: info}\ndataDir: b')),
+    ['/etc/dunlin/agent.yaml:3:1 dataDir: expected each key once, got it again (first on line 1)'],
+  )
 })
 
 test('a syntax error is told with its line', (t) => {
@@ -122,12 +142,21 @@ test('a syntax error is told with its line', (t) => {
 })
 
 test('an unknown tag is refused', (t) => {
-  t.deepEqual(faults(t, () => agent('dataDir: !env HOME')), ['/etc/dunlin/agent.yaml:1:10: Unresolved tag: !env'])
+  t.deepEqual(
+    faults(t, () => agent('dataDir: !env HOME')),
+    ['/etc/dunlin/agent.yaml:1:10: Unresolved tag: !env'],
+  )
 })
 
 test('aliases are followed, and stopped when they multiply', (t) => {
   t.is(agent('dataDir: &d x\nname: *d').name, 'x')
-  const levels = Array.from({ length: 12 }, (_, level) => `l${level}: &l${level} [${Array(9).fill(level === 0 ? 'x' : `*l${level - 1}`).join(', ')}]`)
+  const levels = Array.from(
+    { length: 12 },
+    (_, level) =>
+      `l${level}: &l${level} [${Array(9)
+        .fill(level === 0 ? 'x' : `*l${level - 1}`)
+        .join(', ')}]`,
+  )
   t.regex(faults(t, () => agent(levels.join('\n')))[0]!, /expected at most 100 aliases/)
 })
 
@@ -137,7 +166,10 @@ test('a text nested thousands deep is refused, not a crash', (t) => {
 })
 
 test('a text of more than 1 MiB is refused', (t) => {
-  t.deepEqual(faults(t, () => agent(`# ${'x'.repeat(1024 * 1024)}`)), ['/etc/dunlin/agent.yaml: expected at most 1048576 bytes, got 1048578'])
+  t.deepEqual(
+    faults(t, () => agent(`# ${'x'.repeat(1024 * 1024)}`)),
+    ['/etc/dunlin/agent.yaml: expected at most 1048576 bytes, got 1048578'],
+  )
 })
 
 test('keys named as parts of every object are unknown keys', (t) => {

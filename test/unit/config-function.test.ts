@@ -1,6 +1,11 @@
 import test, { type ExecutionContext } from 'ava'
 import { ConfigError, type ConfigProblem } from '../../config/config-error.ts'
-import { parseFunctionConfig, type CronTriggerConfig, type HttpTriggerConfig, type MqttTriggerConfig } from '../../config/function-config.ts'
+import {
+  parseFunctionConfig,
+  type CronTriggerConfig,
+  type HttpTriggerConfig,
+  type MqttTriggerConfig,
+} from '../../config/function-config.ts'
 import { BUILD_WITHOUT_EFFECT, OTHER_RUNTIMES, OTHER_TRIGGER_KINDS, SPEC_WITHOUT_EFFECT } from '../../config/nuclio-fields.ts'
 
 const MINIMAL = `
@@ -84,7 +89,14 @@ status: {state: ready}
   const named = (path: string) => config.notices.filter((notice) => notice.includes(` ${path} `)).length
   for (const field of Object.keys(SPEC_WITHOUT_EFFECT)) t.is(named(`spec.${field}`), 1, field)
   for (const field of Object.keys(BUILD_WITHOUT_EFFECT)) t.is(named(`spec.build.${field}`), 1, field)
-  for (const path of ['metadata.namespace', 'status', 'spec.env[1].valueFrom', 'spec.loggerSinks[0].sink', 'spec.triggers.web.class', 'spec.triggers.web.attributes.ingresses']) {
+  for (const path of [
+    'metadata.namespace',
+    'status',
+    'spec.env[1].valueFrom',
+    'spec.loggerSinks[0].sink',
+    'spec.triggers.web.class',
+    'spec.triggers.web.attributes.ingresses',
+  ]) {
     t.is(named(path), 1, path)
   }
 })
@@ -170,7 +182,10 @@ test('a handler that is left out is main:handler, but for shell', (t) => {
 
 test('shell arguments are split as Nuclio writes them and taken as a list', (t) => {
   const shell = (attributes: string) => parse(`${MINIMAL.replace('nodejs', 'shell')}  runtimeAttributes: ${attributes}\n`).runtimeAttributes
-  t.deepEqual(shell(`{arguments: "-n 'two words' x", responseHeaders: {X-A: 1}}`), { arguments: ['-n', 'two words', 'x'], responseHeaders: { 'X-A': '1' } })
+  t.deepEqual(shell(`{arguments: "-n 'two words' x", responseHeaders: {X-A: 1}}`), {
+    arguments: ['-n', 'two words', 'x'],
+    responseHeaders: { 'X-A': '1' },
+  })
   t.deepEqual(shell('{arguments: ["$(rm -rf /)", "a b"]}'), { arguments: ['$(rm -rf /)', 'a b'], responseHeaders: {} })
   t.deepEqual(shell('{}'), { arguments: [], responseHeaders: {} })
 })
@@ -217,12 +232,18 @@ test('an mqtt trigger on an outside broker is refused with what to do', (t) => {
 })
 
 test('an mqtt trigger without subscriptions is refused', (t) => {
-  t.is(problemsOf(t, withTrigger('kind: mqtt\nattributes: {subscriptions: []}'))[0]!.message, 'expected at least one subscription, got a list')
+  t.is(
+    problemsOf(t, withTrigger('kind: mqtt\nattributes: {subscriptions: []}'))[0]!.message,
+    'expected at least one subscription, got a list',
+  )
 })
 
 for (const topic of ['', 'a#', 'a/#/b', 'a+/b', '+a', '$share/group/a', 'a\\0', 'é'.repeat(513)]) {
   test(`the topic filter ${topic.slice(0, 20)} is refused`, (t) => {
-    t.is(problemsOf(t, withTrigger(`kind: mqtt\nattributes: {subscriptions: [{topic: "${topic}"}]}`))[0]!.path, 'spec.triggers.a.attributes.subscriptions[0].topic')
+    t.is(
+      problemsOf(t, withTrigger(`kind: mqtt\nattributes: {subscriptions: [{topic: "${topic}"}]}`))[0]!.path,
+      'spec.triggers.a.attributes.subscriptions[0].topic',
+    )
   })
 }
 
@@ -245,32 +266,55 @@ test('an http trigger gets its defaults, on a port of its own the root path', (t
 })
 
 test('a request body limit is a number of bytes, as in Nuclio, or a size', (t) => {
-  const limit = (given: string) => (triggerOf(`kind: http\nattributes: {maxRequestBodySize: ${given}}`) as HttpTriggerConfig).maxRequestBodyBytes
+  const limit = (given: string) =>
+    (triggerOf(`kind: http\nattributes: {maxRequestBodySize: ${given}}`) as HttpTriggerConfig).maxRequestBodyBytes
   t.is(limit('1000'), 1000)
   t.is(limit('2MiB'), 2 * 1024 * 1024)
 })
 
 test('cors has Nuclio defaults, and refuses credentials for all origins', (t) => {
-  t.like((triggerOf('kind: http\nattributes: {cors: {enabled: true}}') as HttpTriggerConfig).cors, { allowOrigins: ['*'], allowCredentials: false, preflightMaxAgeSeconds: 5 })
-  t.is(problemsOf(t, withTrigger('kind: http\nattributes: {cors: {enabled: true, allowCredentials: true}}'))[0]!.path, 'spec.triggers.a.attributes.cors')
+  t.like((triggerOf('kind: http\nattributes: {cors: {enabled: true}}') as HttpTriggerConfig).cors, {
+    allowOrigins: ['*'],
+    allowCredentials: false,
+    preflightMaxAgeSeconds: 5,
+  })
+  t.is(
+    problemsOf(t, withTrigger('kind: http\nattributes: {cors: {enabled: true, allowCredentials: true}}'))[0]!.path,
+    'spec.triggers.a.attributes.cors',
+  )
 })
 
 test('a cron trigger takes a schedule or an interval, and body and headers of its event', (t) => {
-  t.like(triggerOf('kind: cron\nattributes: {schedule: "0  */5 * * mon-fri", timezone: Europe/Berlin, event: {body: x, headers: {A: 1}}}') as CronTriggerConfig, {
-    schedule: '0 */5 * * mon-fri',
-    intervalMs: null,
-    body: 'x',
-    headers: { A: '1' },
-    timezone: 'Europe/Berlin',
-    delivery: 'durable',
-    orderKey: 'source',
-  })
+  t.like(
+    triggerOf(
+      'kind: cron\nattributes: {schedule: "0  */5 * * mon-fri", timezone: Europe/Berlin, event: {body: x, headers: {A: 1}}}',
+    ) as CronTriggerConfig,
+    {
+      schedule: '0 */5 * * mon-fri',
+      intervalMs: null,
+      body: 'x',
+      headers: { A: '1' },
+      timezone: 'Europe/Berlin',
+      delivery: 'durable',
+      orderKey: 'source',
+    },
+  )
   t.like(triggerOf('kind: cron\nattributes: {interval: 3s}') as CronTriggerConfig, { schedule: null, intervalMs: 3000 })
   t.like(triggerOf('kind: cron\nattributes: {schedule: "@every 90s"}') as CronTriggerConfig, { schedule: null, intervalMs: 90_000 })
   t.like(triggerOf('kind: cron\nattributes: {schedule: "@hourly"}') as CronTriggerConfig, { schedule: '0 * * * *', intervalMs: null })
 })
 
-for (const attributes of ['{}', '{schedule: "* * * * *", interval: 1s}', '{schedule: "* * * *"}', '{schedule: "* 24 * * *"}', '{schedule: "5-1 * * * *"}', '{schedule: "*/0 * * * *"}', '{schedule: "@every 1ms"}', '{interval: 1ms}', '{interval: 1s, timezone: Mars/Olympus}']) {
+for (const attributes of [
+  '{}',
+  '{schedule: "* * * * *", interval: 1s}',
+  '{schedule: "* * * *"}',
+  '{schedule: "* 24 * * *"}',
+  '{schedule: "5-1 * * * *"}',
+  '{schedule: "*/0 * * * *"}',
+  '{schedule: "@every 1ms"}',
+  '{interval: 1ms}',
+  '{interval: 1s, timezone: Mars/Olympus}',
+]) {
   test(`a cron trigger with ${attributes} is refused`, (t) => {
     t.is(problemsOf(t, withTrigger(`kind: cron\nattributes: ${attributes}`)).length, 1)
   })
@@ -296,8 +340,12 @@ test('maxWorkers is the old name of numWorkers, and may not differ from it', (t)
 })
 
 test('concurrency depends on the runtime unless it is given', (t) => {
-  const concurrency = (runtime: string, extra = '') => parse(withTrigger(`kind: http${extra}`).replace('nodejs', runtime)).triggers[0]!.concurrency
-  t.deepEqual([concurrency('nodejs'), concurrency('python'), concurrency('shell'), concurrency('shell', '\nconcurrency: 4')], [64, 256, 1, 4])
+  const concurrency = (runtime: string, extra = '') =>
+    parse(withTrigger(`kind: http${extra}`).replace('nodejs', runtime)).triggers[0]!.concurrency
+  t.deepEqual(
+    [concurrency('nodejs'), concurrency('python'), concurrency('shell'), concurrency('shell', '\nconcurrency: 4')],
+    [64, 256, 1, 4],
+  )
 })
 
 test('what would change how a handler is called is refused, not ignored', (t) => {

@@ -25,7 +25,10 @@ test('durations and sizes are written in their largest whole unit', (t) => {
 
 test('a slip is guessed, another word is not', (t) => {
   const known = ['numWorkers', 'kind', 'attributes', 'delivery']
-  t.deepEqual(['numWorker', 'numworkers', 'kidn', 'atributes', 'dilevery', 'colour', 'x'].map((word) => guess(word, known)), ['numWorkers', 'numWorkers', 'kind', 'attributes', 'delivery', null, null])
+  t.deepEqual(
+    ['numWorker', 'numworkers', 'kidn', 'atributes', 'dilevery', 'colour', 'x'].map((word) => guess(word, known)),
+    ['numWorkers', 'numWorkers', 'kind', 'attributes', 'delivery', null, null],
+  )
 })
 
 test('shell arguments keep quoted words together and give nothing else a meaning', (t) => {
@@ -44,7 +47,15 @@ test('a password fits its hash and no other', async (t) => {
 
 test('a hash that is broken or asks for too much lets nobody in', async (t) => {
   const rest = `${Buffer.alloc(16).toString('base64')}$${Buffer.alloc(32).toString('base64')}`
-  for (const stored of ['', 'secret', `scrypt$16384$8$${rest}`, `scrypt$16383$8$1$${rest}`, `scrypt$1048576$32$1$${rest}`, `scrypt$1024$0$1$${rest}`, `scrypt$1024$8$99$${rest}`]) {
+  for (const stored of [
+    '',
+    'secret',
+    `scrypt$16384$8$${rest}`,
+    `scrypt$16383$8$1$${rest}`,
+    `scrypt$1048576$32$1$${rest}`,
+    `scrypt$1024$0$1$${rest}`,
+    `scrypt$1024$8$99$${rest}`,
+  ]) {
     t.false(isPasswordHash(stored), stored)
     t.false(await verifyPassword('secret', stored), stored)
   }

@@ -15,8 +15,14 @@ test('a summary of a good run counts what passed and what was skipped', (t) => {
 })
 
 test('a summary of a failed run counts passes too, which ava does not print', (t) => {
-  t.is(summaryOf('  ✔ one\n  ✔ two (2s)\n  ✘ [fail]: three\n  ─\n\n  1 test failed\n  2 tests skipped\n  1 uncaught exception\n', 1), '2 passed, 2 failed, 2 skipped')
-  t.is(summaryOf('  ─\n\n  2 hooks failed\n  1 known failure\n  3 unhandled rejections\n  2 tests remained pending after a timeout\n', 1), '0 passed, 8 failed')
+  t.is(
+    summaryOf('  ✔ one\n  ✔ two (2s)\n  ✘ [fail]: three\n  ─\n\n  1 test failed\n  2 tests skipped\n  1 uncaught exception\n', 1),
+    '2 passed, 2 failed, 2 skipped',
+  )
+  t.is(
+    summaryOf('  ─\n\n  2 hooks failed\n  1 known failure\n  3 unhandled rejections\n  2 tests remained pending after a timeout\n', 1),
+    '0 passed, 8 failed',
+  )
 })
 
 test('a summary with colours reads the same', (t) => {
