@@ -1,0 +1,122 @@
+/**
+ * A function as an author has it: a folder with function.yaml, or one handler file. It becomes a folder with function.yaml in it,
+ * which can be run or bundled. What had to be made (the config of a bare file, the file of inline code) lies in a folder of its
+ * own that `close` removes; the author's files are never changed.
+ */
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+import { parseFunctionConfig, type FunctionConfig, type RuntimeKind } from '../../config/function-config.ts'
+import { FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
+import { InputError } from '../../runtime/base/errors.ts'
+
+const CONFIG_NAMES = ['function.yaml', 'function.yml']
+const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = { '.py': 'python', '.js': 'nodejs', '.mjs': 'nodejs', '.cjs': 'nodejs', '.ts': 'nodejs', '.mts': 'nodejs', '.sh': 'shell' }
+
+export interface FunctionSource {
+  readonly config: FunctionConfig
+  readonly folder: string
+  /** Of the config, inside `folder`. */
+  readonly configName: string
+  close(): void
+}
+
+/** Throws InputError 'source-missing' or 'source-unknown', and ConfigError with the place of every problem. */
+export function openFunctionSource(path: string, options: { name?: string } = {}): FunctionSource {
+  const { name } = options
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat) throw new InputError('source-missing', `Cannot find "${path}"`, { hint: 'name a folder with function.yaml in it, or a handler file' })
+  if (name !== undefined && !FUNCTION_NAME_PATTERN.test(name)) {
+    throw new InputError('usage', `Cannot use the function name "${name}": expected 1 to 63 of a-z, 0-9 and -`)
+  }
+  if (stat.isDirectory()) {
+    const configName = CONFIG_NAMES.find((candidate) => existsSync(join(path, candidate)))
+    if (!configName) throw new InputError('source-unknown', `Cannot find function.yaml in "${path}"`, { hint: 'docs/functions.md shows one; a single .py, .ts, .js or .sh file needs none' })
+    return ofFolder(path, configName, name)
+  }
+  if (CONFIG_NAMES.includes(basename(path))) return ofFolder(dirname(path), basename(path), name)
+  return ofFile(path, name)
+}
+
+function ofFolder(folder: string, configName: string, name: string | undefined): FunctionSource {
+  const file = join(folder, configName)
+  const text = readFileSync(file, 'utf8')
+  const config = parseFunctionConfig(text, file)
+  const isRenamed = name !== undefined && name !== config.name
+  if (!isRenamed && config.inlineSource === null) return { config, folder: resolve(folder), configName, close() {} }
+  return made((copy) => {
+    cpSync(folder, copy, { recursive: true, filter: (source) => !['.git', 'node_modules/.cache', '__pycache__', '.venv'].includes(basename(source)) })
+    if (config.inlineSource !== null) writeInline(copy, config, config.inlineSource)
+    const finalText = isRenamed ? renamed(text, name) : text
+    writeFileSync(join(copy, configName), finalText)
+    return { config: parseFunctionConfig(finalText, file), configName }
+  })
+}
+
+function ofFile(path: string, name: string | undefined): FunctionSource {
+  const extension = extname(path)
+  const runtime = RUNTIME_OF[extension]
+  if (!runtime) {
+    throw new InputError('source-unknown', `Cannot tell the runtime of "${path}"`, { hint: `expected a folder, or a file that ends in ${Object.keys(RUNTIME_OF).join(', ')}` })
+  }
+  const file = basename(path)
+  const module = basename(path, extension)
+  const text = derivedConfig(name ?? nameOf(module), runtime, runtime === 'shell' ? file : `${module}:handler`)
+  return made((folder) => {
+    copyFileSync(path, join(folder, file))
+    if (runtime === 'shell') chmodSync(join(folder, file), 0o755)
+    writeFileSync(join(folder, 'function.yaml'), text)
+    return { config: parseFunctionConfig(text, 'function.yaml'), configName: 'function.yaml' }
+  })
+}
+
+/** What stands in for function.yaml beside a bare file: it answers HTTP at /<name>. */
+export function derivedConfig(name: string, runtime: RuntimeKind, handler: string): string {
+  return `apiVersion: dunlin/v1
+kind: Function
+metadata:
+  name: ${name}
+spec:
+  runtime: ${runtime}
+  handler: ${JSON.stringify(handler)}
+  triggers:
+    http:
+      kind: http
+`
+}
+
+/** `My_Func` to `my-func`. */
+export function nameOf(module: string): string {
+  const name = module
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 63)
+    .replace(/^-+|-+$/g, '')
+  return name || 'function'
+}
+
+function renamed(text: string, name: string): string {
+  const document = parseDocument(text)
+  document.setIn(['metadata', 'name'], name)
+  return document.toString()
+}
+
+const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = { python: '.py', nodejs: '.js', shell: '' }
+
+function writeInline(folder: string, { runtime, handler }: FunctionConfig, source: string): void {
+  const [module = 'main'] = handler.split(':')
+  const file = join(folder, basename(extname(module) === '' ? module + INLINE_EXTENSION[runtime] : module))
+  writeFileSync(file, source, { mode: runtime === 'shell' ? 0o755 : 0o644 })
+}
+
+function made(fill: (folder: string) => { config: FunctionConfig; configName: string }): FunctionSource {
+  const folder = mkdtempSync(join(tmpdir(), 'dunlin-source-'))
+  const close = () => rmSync(folder, { recursive: true, force: true })
+  try {
+    return { ...fill(folder), folder, close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
