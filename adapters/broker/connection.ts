@@ -194,6 +194,8 @@ export class Connection {
     if (packet[0]! >> 4 === PacketType.pubrel && this.#parts.isPubrelEarly(this, packet.readUInt16BE(bodyAt))) {
       return this.end({ fault: 'malformed', text: 'PUBREL before PUBREC' })
     }
+    // What came before is answered before.
+    this.#lane!.flush()
     this.#client!._parser.parse(packet)
   }
 

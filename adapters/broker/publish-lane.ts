@@ -158,11 +158,12 @@ export class PublishLane {
 
   #acknowledge(ack: number, messageId: number): void {
     if (!this.#isOpen) return
-    if (this.#acks.length === 0) process.nextTick(() => this.#flush())
+    if (this.#acks.length === 0) process.nextTick(() => this.flush())
     this.#acks.push(((ack << 24) | 0x02_0000 | messageId) >>> 0)
   }
 
-  #flush(): void {
+  /** Sends the acknowledgements that are due; comes by itself at the end of the tick. */
+  flush(): void {
     if (!this.#isOpen || this.#acks.length === 0) return
     const acks = Buffer.allocUnsafe(4 * this.#acks.length)
     for (let i = 0; i < this.#acks.length; i++) acks.writeUInt32BE(this.#acks[i]!, 4 * i)
@@ -173,7 +174,7 @@ export class PublishLane {
   #fail(error: Error): void {
     if (!this.#isOpen) return
     this.#parts.counters.ingestRefused++
-    this.#flush()
+    this.flush()
     this.close()
     this.#parts.refuse(error)
   }
