@@ -2,17 +2,21 @@ import { randomFillSync } from 'node:crypto'
 import fs from 'node:fs'
 
 const CHUNK_BYTES = 256 * 1024
+/** Given up piece by piece: whoever filled the disk may take a piece as well, and then there is another. */
+const PIECES = 8
+/** The disk has room when this many times the ballast is free. */
+const ROOM_FACTOR = 4
 
 /**
- * A file of real blocks that is given up when the disk is full, so that settling and draining (which need a little room in
- * the WAL) go on. It is made again once the disk has four times its size to spare. Random bytes: zeros may be stored sparsely.
+ * A file of real blocks that is given up in pieces when the disk is full, so that settling and draining (which need a little
+ * room in the WAL) go on. It is made whole again once the disk has room. Random bytes: zeros may be stored sparsely.
  */
 export class Ballast {
   readonly #file: string
   readonly #dir: string
   readonly #bytes: number
   readonly #retryMs: number
-  #held = false
+  #held: number
   #tryAgainAt = 0
 
   constructor(file: string, dir: string, bytes: number, retryMs: number) {
@@ -20,55 +24,46 @@ export class Ballast {
     this.#dir = dir
     this.#bytes = bytes
     this.#retryMs = retryMs
+    this.#held = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
   }
 
-  get held(): boolean {
-    return this.#held
-  }
-
-  /** Gives it up when the disk itself is short (not only the store's quota used up). True when it gave room back just now. */
+  /** Gives up a piece when the disk itself is short (not only the store's quota used up). True when it gave room back just now. */
   release(): boolean {
     this.#tryAgainAt = performance.now() + this.#retryMs
-    if (!this.#held || this.#diskHasRoom()) return false
-    this.#held = false
-    fs.rmSync(this.#file, { force: true })
+    if (this.#held === 0 || this.#diskHasRoom()) return false
+    this.#held = Math.max(0, this.#held - Math.ceil(this.#bytes / PIECES))
+    fs.truncateSync(this.#file, this.#held)
     return true
   }
 
-  /** Makes the ballast when it is missing and there is room; costs nothing while it is held. Returns true when it was made. */
+  /** Makes the ballast whole when there is room; costs nothing while it is. Returns true when it did. */
   restore(): boolean {
-    if (this.#held || performance.now() < this.#tryAgainAt) return false
+    if (this.#held === this.#bytes || performance.now() < this.#tryAgainAt) return false
     this.#tryAgainAt = performance.now() + this.#retryMs
-    if (this.#size() === this.#bytes) {
-      this.#held = true
-      return false
-    }
+    if (!this.#diskHasRoom()) return false
     try {
-      if (!this.#diskHasRoom()) return false
       this.#write()
-      this.#held = true
+      this.#held = this.#bytes
       return true
     } catch {
-      fs.rmSync(this.#file, { force: true })
+      // Somebody took the room meanwhile: give back what was written and try again later.
+      fs.truncateSync(this.#file, this.#held)
       return false
     }
   }
 
   #diskHasRoom(): boolean {
     const { bavail, bsize } = fs.statfsSync(this.#dir)
-    return bavail * bsize >= this.#bytes * 4
-  }
-
-  #size(): number {
-    return fs.statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0
+    return bavail * bsize >= this.#bytes * ROOM_FACTOR
   }
 
   #write(): void {
-    const fd = fs.openSync(this.#file, 'w', 0o600)
+    const fd = fs.openSync(this.#file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
     try {
+      fs.ftruncateSync(fd, Math.min(this.#held, this.#bytes))
       const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, this.#bytes))
-      for (let written = 0; written < this.#bytes; ) {
-        written += fs.writeSync(fd, randomFillSync(chunk), 0, Math.min(chunk.length, this.#bytes - written))
+      for (let at = Math.min(this.#held, this.#bytes); at < this.#bytes;) {
+        at += fs.writeSync(fd, randomFillSync(chunk), 0, Math.min(chunk.length, this.#bytes - at), at)
       }
       fs.fsyncSync(fd)
     } finally {

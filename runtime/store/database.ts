@@ -58,7 +58,8 @@ function checkVersion(db: Database.Database): void {
   for (let i = 0; i < SQLITE_OLDEST.length; i++) {
     const found = parts[i] ?? 0
     if (found > SQLITE_OLDEST[i]!) return
-    if (found < SQLITE_OLDEST[i]!) throw new DunlinError('store-sqlite-version', `Use SQLite ${SQLITE_OLDEST.join('.')} or newer, not ${version}`)
+    if (found < SQLITE_OLDEST[i]!)
+      throw new DunlinError('store-sqlite-version', `Use SQLite ${SQLITE_OLDEST.join('.')} or newer, not ${version}`)
   }
 }
 

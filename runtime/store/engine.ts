@@ -34,7 +34,15 @@ export class Engine {
   readonly #suspectFile: string
   readonly #notice: (notice: Notice) => void
   readonly #unlock: () => void
-  readonly #s: { begin: Statement; commit: Statement; rollback: Statement; pages: Statement; free: Statement; wal: Statement; checkpoint: Statement }
+  readonly #s: {
+    begin: Statement
+    commit: Statement
+    rollback: Statement
+    pages: Statement
+    free: Statement
+    wal: Statement
+    checkpoint: Statement
+  }
 
   constructor(options: ThreadOptions, notice: (notice: Notice) => void) {
     fs.mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
@@ -101,17 +109,24 @@ export class Engine {
   }
 
   #start(): number {
-    return this.#db.transaction(() => {
-      const raised = this.#book.raiseToRows(this.#db)
-      for (const account of raised) {
-        this.#book.touch(account)
-        this.#notice({ kind: 'notice', level: 'warn', message: 'Ledger was behind its rows', fields: { kind: account.kind, name: account.name } })
-      }
-      this.#book.write()
-      this.#book.keep()
-      this.#db.prepare("UPDATE meta SET value = value + 1 WHERE key = 'boot'").run()
-      return this.#db.prepare("SELECT value FROM meta WHERE key = 'boot'").pluck().get() as number
-    }).immediate()
+    return this.#db
+      .transaction(() => {
+        const raised = this.#book.raiseToRows(this.#db)
+        for (const account of raised) {
+          this.#book.touch(account)
+          this.#notice({
+            kind: 'notice',
+            level: 'warn',
+            message: 'Ledger was behind its rows',
+            fields: { kind: account.kind, name: account.name },
+          })
+        }
+        this.#book.write()
+        this.#book.keep()
+        this.#db.prepare("UPDATE meta SET value = value + 1 WHERE key = 'boot'").run()
+        return this.#db.prepare("SELECT value FROM meta WHERE key = 'boot'").pluck().get() as number
+      })
+      .immediate()
   }
 
   #open({ kind, name, maxBytes }: Extract<Query, { ask: 'open' }>): number {
@@ -134,9 +149,12 @@ export class Engine {
   /** The disk is full: accepting is refused, the ballast goes, and what ends events is tried again, at last one by one. */
   #runWithoutRoom(reader: StepReader, first: unknown): void {
     if (isBusy(first)) return this.#answerAll(reader, Outcome.storeBusy)
-    if (this.#ballast.release()) this.#notice({ kind: 'notice', level: 'warn', message: 'Disk is full: gave up the ballast', fields: {} })
-    if (this.#try(reader, NO_ROOM) === null) return
-    for (let at = 0; at < reader.used; ) {
+    for (let released = true; released;) {
+      released = this.#ballast.release()
+      if (released) this.#notice({ kind: 'notice', level: 'warn', message: 'Disk is full: gave up a piece of the ballast', fields: {} })
+      if (this.#try(reader, NO_ROOM) === null) return
+    }
+    for (let at = 0; at < reader.used;) {
       reader.moveTo(at)
       const step = this.#stepAt(reader)
       const error = this.#try(step, NO_ROOM)
@@ -194,16 +212,13 @@ export class Engine {
   }
 
   #withRoom<T>(act: () => T): T {
-    try {
-      return act()
-    } catch (error) {
-      if (!isFull(error)) throw error
-      this.#ballast.release()
-    }
-    try {
-      return act()
-    } catch (error) {
-      throw isFull(error) ? storeFull() : error
+    for (;;) {
+      try {
+        return act()
+      } catch (error) {
+        if (!isFull(error)) throw error
+        if (!this.#ballast.release()) throw storeFull()
+      }
     }
   }
 }

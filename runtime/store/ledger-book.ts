@@ -91,7 +91,10 @@ export class LedgerBook {
       if (account === undefined) continue
       const table = account.kind === 'source' ? 'inbox' : 'stream'
       const base = account.id * SEQ_SPAN
-      const last = db.prepare(`SELECT max(id) FROM ${table} WHERE id > ? AND id < ?`).pluck().get(base, base + SEQ_SPAN) as number | null
+      const last = db
+        .prepare(`SELECT max(id) FROM ${table} WHERE id > ? AND id < ?`)
+        .pluck()
+        .get(base, base + SEQ_SPAN) as number | null
       if (last === null || last - base <= account.lastSeq) continue
       account.lastSeq = last - base
       raised.push(account)

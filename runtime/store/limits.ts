@@ -40,5 +40,10 @@ export function budgetFor(maxBytes: number): Budget {
   const ballastBytes = Math.floor(Math.min(8 * MiB, bytes / 16) / PAGE_BYTES) * PAGE_BYTES
   const walBytes = Math.min(16 * MiB, Math.floor(bytes / 4))
   const maxPages = Math.floor((bytes - ballastBytes - walBytes) / PAGE_BYTES)
-  return { maxPages, reservePages: Math.max(24, Math.floor(maxPages / 16)), checkpointPages: Math.floor(Math.min(4 * MiB, walBytes / 2) / PAGE_BYTES), ballastBytes }
+  return {
+    maxPages,
+    reservePages: Math.max(24, Math.floor(maxPages / 16)),
+    checkpointPages: Math.floor(Math.min(4 * MiB, walBytes / 2) / PAGE_BYTES),
+    ballastBytes,
+  }
 }

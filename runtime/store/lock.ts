@@ -19,9 +19,13 @@ export function lockDataDir(dataDir: string): { release(): void } {
     db.close()
     if (!isBusy(error)) throw error
     const holder = readPid(pidFile)
-    throw new ResourceError('data-dir-locked', `Cannot open data directory "${dataDir}": ${holder ? `process ${holder}` : 'another process'} holds it`, {
-      hint: 'Stop the other agent, or give this one a data directory of its own',
-    })
+    throw new ResourceError(
+      'data-dir-locked',
+      `Cannot open data directory "${dataDir}": ${holder ? `process ${holder}` : 'another process'} holds it`,
+      {
+        hint: 'Stop the other agent, or give this one a data directory of its own',
+      },
+    )
   }
   try {
     fs.writeFileSync(pidFile, `${process.pid}\n`)

@@ -12,7 +12,14 @@ export interface ThreadOptions {
 export type Query =
   | { readonly ask: 'open'; readonly kind: NameKind; readonly name: string; readonly maxBytes: number }
   | { readonly ask: 'inbox'; readonly source: number; readonly after: number; readonly rows: number; readonly bytes: number }
-  | { readonly ask: 'stream'; readonly stream: number; readonly first: number; readonly last: number; readonly rows: number; readonly bytes: number }
+  | {
+      readonly ask: 'stream'
+      readonly stream: number
+      readonly first: number
+      readonly last: number
+      readonly rows: number
+      readonly bytes: number
+    }
   | { readonly ask: 'state'; readonly fn: number; readonly key: string }
   | { readonly ask: 'value'; readonly key: string }
   | { readonly ask: 'ledger' }

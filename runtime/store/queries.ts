@@ -25,7 +25,14 @@ export class Queries {
       }
       case 'stream': {
         const base = query.stream * SEQ_SPAN
-        return this.#rows(this.#s.stream, base + query.first - 1, base + Math.min(query.last, SEQ_SPAN - 1) + 1, base, query.rows, query.bytes)
+        return this.#rows(
+          this.#s.stream,
+          base + query.first - 1,
+          base + Math.min(query.last, SEQ_SPAN - 1) + 1,
+          base,
+          query.rows,
+          query.bytes,
+        )
       }
       case 'state':
         return this.#s.state.get(query.fn, query.key) as Buffer | undefined

@@ -25,7 +25,7 @@ export class RowPacker {
   /** The rows so far, in a buffer of exactly their size when much would be wasted. */
   take(): { buffer: ArrayBuffer; used: number } {
     const used = this.#used
-    const buffer = this.#bytes.buffer as ArrayBuffer
+    const buffer = this.#bytes.buffer
     return used * 2 < buffer.byteLength ? { buffer: buffer.slice(0, used), used } : { buffer, used }
   }
 
@@ -38,10 +38,13 @@ export class RowPacker {
   }
 }
 
-export function unpackRows<Row>(packed: { buffer: ArrayBuffer; used: number }, make: (id: number, attempt: number, record: Buffer) => Row): Row[] {
+export function unpackRows<Row>(
+  packed: { buffer: ArrayBuffer; used: number },
+  make: (id: number, attempt: number, record: Buffer) => Row,
+): Row[] {
   const view = new DataView(packed.buffer)
   const rows: Row[] = []
-  for (let at = 0; at < packed.used; ) {
+  for (let at = 0; at < packed.used;) {
     const length = view.getUint32(at + 12, true)
     rows.push(make(view.getFloat64(at, true), view.getUint32(at + 8, true), Buffer.from(packed.buffer, at + ROW_BYTES, length)))
     at += (ROW_BYTES + length + 7) & ~7

@@ -62,7 +62,9 @@ function copyNames(old: Database.Database, target: Database.Database): void {
 function copyQueue(old: Database.Database, target: Database.Database, table: 'inbox' | 'stream', kind: 'source' | 'stream'): number {
   const epoch = target.prepare("SELECT value FROM meta WHERE key = 'epoch'").pluck().get()
   // Old ids order the rows; they are made dense per number afterwards.
-  const insert = target.prepare(table === 'inbox' ? 'INSERT OR IGNORE INTO inbox VALUES (?, ?, ?)' : 'INSERT OR IGNORE INTO stream VALUES (?, ?)')
+  const insert = target.prepare(
+    table === 'inbox' ? 'INSERT OR IGNORE INTO inbox VALUES (?, ?, ?)' : 'INSERT OR IGNORE INTO stream VALUES (?, ?)',
+  )
   const rows = copy(old, target, table, 'id', (row) => insert.run(...row).changes)
   target.transaction(() => {
     const numbers = target.prepare(`SELECT DISTINCT id / ${SEQ_SPAN} FROM ${table}`).pluck().all() as number[]
@@ -71,7 +73,10 @@ function copyQueue(old: Database.Database, target: Database.Database, table: 'in
       target.prepare('INSERT OR IGNORE INTO names VALUES (?, ?, ?)').run(kind, number, `salvaged-${kind}-${number}`)
       target.prepare('INSERT OR IGNORE INTO ledger (kind, id, epoch) VALUES (?, ?, ?)').run(kind, number, epoch)
       const count = renumber(target, table, base)
-      const bytes = target.prepare(`SELECT coalesce(sum(length(record)), 0) FROM ${table} WHERE id > ? AND id < ?`).pluck().get(base, base + SEQ_SPAN)
+      const bytes = target
+        .prepare(`SELECT coalesce(sum(length(record)), 0) FROM ${table} WHERE id > ? AND id < ?`)
+        .pluck()
+        .get(base, base + SEQ_SPAN)
       target
         .prepare('UPDATE ledger SET last_seq = ?, accepted = ?, salvaged = ?, bytes = ? WHERE kind = ? AND id = ?')
         .run(count, count, count, kind === 'stream' ? bytes : 0, kind, number)
@@ -82,7 +87,10 @@ function copyQueue(old: Database.Database, target: Database.Database, table: 'in
 
 /** Moves rows down to 1, 2, 3, ... in their order: each new id is at or below the old one, so none is met twice. */
 function renumber(target: Database.Database, table: string, base: number): number {
-  const ids = target.prepare(`SELECT id FROM ${table} WHERE id > ? AND id < ? ORDER BY id`).pluck().all(base, base + SEQ_SPAN) as number[]
+  const ids = target
+    .prepare(`SELECT id FROM ${table} WHERE id > ? AND id < ? ORDER BY id`)
+    .pluck()
+    .all(base, base + SEQ_SPAN) as number[]
   const move = target.prepare(`UPDATE ${table} SET id = ? WHERE id = ?`)
   ids.forEach((id, index) => move.run(base + index + 1, id))
   return ids.length

@@ -51,10 +51,14 @@ export function migrate(db: Database, migrations: readonly Migration[] = MIGRATI
       db.pragma(`user_version = ${migrations.length}`)
     }).immediate()
   } catch (cause) {
-    throw new DunlinError('store-migration', `Cannot bring the store from schema ${from} to ${migrations.length}: ${(cause as Error).message}`, {
-      cause,
-      hint: 'Nothing was changed; the release that wrote it still opens it',
-    })
+    throw new DunlinError(
+      'store-migration',
+      `Cannot bring the store from schema ${from} to ${migrations.length}: ${(cause as Error).message}`,
+      {
+        cause,
+        hint: 'Nothing was changed; the release that wrote it still opens it',
+      },
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { DunlinError } from '../base/errors.ts'
+import type { DunlinError } from '../base/errors.ts'
 import { BATCH_BYTES } from './limits.ts'
 import type { ToThread } from './messages.ts'
 import { Op, Outcome, StepReader, StepWriter } from './step-batch.ts'

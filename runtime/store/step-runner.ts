@@ -1,4 +1,4 @@
-import type { Database, Statement } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import type { Account, LedgerBook } from './ledger-book.ts'
 import type { DeadLetterReason } from './store.ts'
 import { PAGE_BYTES, SEQ_SPAN } from './limits.ts'

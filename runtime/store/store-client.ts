@@ -115,7 +115,10 @@ export class StoreClient implements Store {
   }
 
   accept(source: number, record: Uint8Array, done: AcceptDone): void {
-    const refusal = this.#stopped ?? this.#refuseRecord(record) ?? (this.#unflushed() > UNFLUSHED_BYTES_MAX ? storeBusy('too much waits for the disk') : null)
+    const refusal =
+      this.#stopped ??
+      this.#refuseRecord(record) ??
+      (this.#unflushed() > UNFLUSHED_BYTES_MAX ? storeBusy('too much waits for the disk') : null)
     if (refusal !== null) return queueMicrotask(() => done(refusal, 0))
     this.#step(Op.accept, source, 0, 0, 0, null, record, done)
   }
@@ -144,7 +147,10 @@ export class StoreClient implements Store {
 
   end(done: SettleDone | null): void {
     const batch = this.#gatherer.current()
-    const refusal = this.#stopped ?? this.#stepError ?? (batch.writer.openAt < 0 ? new InputError('store-step', 'Cannot end a step: begin one first') : null)
+    const refusal =
+      this.#stopped ??
+      this.#stepError ??
+      (batch.writer.openAt < 0 ? new InputError('store-step', 'Cannot end a step: begin one first') : null)
     this.#stepError = null
     if (refusal !== null) {
       batch.writer.dropOpenStep()
@@ -279,7 +285,16 @@ export class StoreClient implements Store {
     await this.#exited.promise
   }
 
-  #step(op: Op, number: number, value: number, second: number, attempt: number, key: Uint8Array | null, payload: Uint8Array | null, done: StepDone | null): void {
+  #step(
+    op: Op,
+    number: number,
+    value: number,
+    second: number,
+    attempt: number,
+    key: Uint8Array | null,
+    payload: Uint8Array | null,
+    done: StepDone | null,
+  ): void {
     const batch = this.#gatherer.current()
     if (batch.writer.dropOpenStep()) this.#logger.error({ op }, 'Store step was begun and never ended; it was dropped')
     batch.writer.put(op, number, value, second, attempt, key, payload)

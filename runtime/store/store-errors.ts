@@ -12,7 +12,12 @@ export interface PlainError {
 export function toPlain(error: unknown): PlainError {
   if (error instanceof DunlinError) return { code: error.code, message: error.message, retryable: error.retryable, hint: error.hint }
   const message = error instanceof Error ? error.message : String(error)
-  return { code: 'store-failed', message: `Cannot use the store: ${message} (${sqliteCode(error) || 'no code'})`, retryable: false, hint: undefined }
+  return {
+    code: 'store-failed',
+    message: `Cannot use the store: ${message} (${sqliteCode(error) || 'no code'})`,
+    retryable: false,
+    hint: undefined,
+  }
 }
 
 export function fromPlain(error: PlainError): ResourceError {

@@ -181,7 +181,8 @@ test('store with random bytes flipped always opens, keeps the damaged file and b
     const { sources, streams } = await store.ledger()
     if (store.report.damage !== null) {
       t.true(fs.existsSync(store.report.damage.keptAs!))
-      for (const row of [...sources, ...streams]) t.true(row.balanced, `round ${round}: ${JSON.stringify(row)} ${JSON.stringify(store.report)}`)
+      for (const row of [...sources, ...streams])
+        t.true(row.balanced, `round ${round}: ${JSON.stringify(row)} ${JSON.stringify(store.report)}`)
     }
     const source = await store.openSource('s')
     await accept(store, source, Buffer.from('x'))

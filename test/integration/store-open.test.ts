@@ -15,7 +15,17 @@ test('store database opened has every setting that its promises rest on', (t) =>
   t.teardown(() => db.close())
   const read = (name: string) => db.pragma(name, { simple: true })
   t.deepEqual(
-    ['journal_mode', 'synchronous', 'journal_size_limit', 'wal_autocheckpoint', 'busy_timeout', 'temp_store', 'foreign_keys', 'max_page_count', 'page_size'].map(read),
+    [
+      'journal_mode',
+      'synchronous',
+      'journal_size_limit',
+      'wal_autocheckpoint',
+      'busy_timeout',
+      'temp_store',
+      'foreign_keys',
+      'max_page_count',
+      'page_size',
+    ].map(read),
     ['wal', 2, -1, 0, 5000, 2, 0, 1000, 4096],
   )
 })
@@ -34,7 +44,10 @@ test('store of a newer release is refused by name and not changed', async (t) =>
   db.exec(`UPDATE meta SET value = 'dunlin 9.9.9' WHERE key = 'program'; PRAGMA user_version = ${MIGRATIONS.length + 1}`)
   db.close()
   const before = fs.readFileSync(file)
-  await t.throwsAsync(openTestStore(t, dir), { code: 'store-newer', message: /dunlin 9\.9\.9 wrote it with schema 2, this release knows 1/ })
+  await t.throwsAsync(openTestStore(t, dir), {
+    code: 'store-newer',
+    message: /dunlin 9\.9\.9 wrote it with schema 2, this release knows 1/,
+  })
   t.deepEqual(fs.readFileSync(file), before)
   t.deepEqual(
     fs.readdirSync(dir).filter((name) => name.includes('corrupt')),

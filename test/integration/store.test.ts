@@ -52,7 +52,10 @@ test('store settling an event twice changes nothing the second time', async (t) 
   const source = await store.openSource('s')
   const stream = await store.openStream('out')
   const id = await accept(store, source, Buffer.from('in'))
-  const answers = await Promise.all([settle(store, source, id, [[stream, Buffer.from('x')]]), settle(store, source, id, [[stream, Buffer.from('y')]])])
+  const answers = await Promise.all([
+    settle(store, source, id, [[stream, Buffer.from('x')]]),
+    settle(store, source, id, [[stream, Buffer.from('y')]]),
+  ])
   t.deepEqual(answers, [true, false])
   t.is((await store.readStream(stream, 1, 10, 10, MiB)).length, 1)
   t.false(await bury(store, source, id))
@@ -170,7 +173,11 @@ test('store stream quota counts the rows of earlier starts', async (t) => {
 test('store step that names a number never opened is refused and the others in its batch are kept', async (t) => {
   const store = await openTestStore(t, tempDir(t))
   const source = await store.openSource('s')
-  const answers = await Promise.allSettled([accept(store, 99, Buffer.from('a')), accept(store, source, Buffer.from('b')), settle(store, source, 0, [[77, Buffer.from('c')]])])
+  const answers = await Promise.allSettled([
+    accept(store, 99, Buffer.from('a')),
+    accept(store, source, Buffer.from('b')),
+    settle(store, source, 0, [[77, Buffer.from('c')]]),
+  ])
   t.deepEqual(
     answers.map((answer) => answer.status),
     ['rejected', 'fulfilled', 'rejected'],
@@ -188,7 +195,8 @@ test('store step begun and never ended is dropped', async (t) => {
     (await wholeInbox(store, source)).map((row) => row.inboxId),
     [id, second],
   )
-  await new Promise<void>((resolve) => store.end((error) => resolve(t.is((error as { code?: string } | null)?.code, 'store-step'))))
+  const code = await new Promise((resolve) => store.end((error) => resolve((error as { code?: string } | null)?.code)))
+  t.is(code, 'store-step')
 })
 
 test('store read stops at its rows and bytes but gives at least one row', async (t) => {
@@ -240,4 +248,3 @@ test('store closed while steps wait commits them, and closes twice', async (t) =
   const again = await openTestStore(t, dir)
   t.is((await wholeInbox(again, source)).length, 1)
 })
-

@@ -10,7 +10,13 @@ import { accept } from './store-rig.ts'
 
 const [dir, mode] = process.argv.slice(2) as [string, string]
 let fatal = 0
-const store = await openStore({ dataDir: dir, maxBytes: 64 * 1024 * 1024, commitIntervalMs: 0, logger: silentLogger, onFatal: () => fatal++ })
+const store = await openStore({
+  dataDir: dir,
+  maxBytes: 64 * 1024 * 1024,
+  commitIntervalMs: 0,
+  logger: silentLogger,
+  onFatal: () => fatal++,
+})
 const source = await store.openSource('s')
 const stream = await store.openStream('out')
 
