@@ -23,10 +23,14 @@ export class Notices {
     this.#found.push(`${this.#file}:${line}:${column} ${pathText(path)} ${sentence}`)
   }
 
-  /** One notice for each field of `given` that `reasons` names. */
+  /** One notice for each field of `given` that `reasons` names and that says something: exported documents are full of `{}` and `""`. */
   withoutEffect(path: Path, given: Readonly<Record<string, unknown>>, reasons: Readonly<Record<string, string>>): void {
     for (const [field, reason] of Object.entries(reasons)) {
-      if (given[field] !== undefined) this.add([...path, field], `has no effect here: ${reason}`)
+      if (!isEmpty(given[field])) this.add([...path, field], `has no effect here: ${reason}`)
     }
   }
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
 }

@@ -118,6 +118,14 @@ test('imports inside a template expression are found', (t) => {
   )
 })
 
+test('a slash after a value divides, and after anything else begins a regular expression', (t) => {
+  const found = importsOf("const a = `${b! / 2}`; const c = d[0]! / (e) / f; const g = !/`/.test(h) && /'/; return /\"/; import('./a.ts')")
+  t.deepEqual(
+    found.map(({ specifier }) => specifier),
+    ['./a.ts'],
+  )
+})
+
 test('a forbidden import is reported with its line, a type import too', (t) => {
   const made = treeOf({
     'config/a.ts': "\nimport { b } from '../runtime/b.ts'",

@@ -109,7 +109,7 @@ function tokensOf(source: string): Token[] {
       i++
       skipTemplate()
       tokens.push({ kind: 'sign', text: ')', line })
-    } else if (char === '/' && beginsRegex(tokens.at(-1))) {
+    } else if (char === '/' && beginsRegex(tokens)) {
       skip(regexEnd(source, i))
       tokens.push({ kind: 'sign', text: ')', line })
     } else if (/[\w$#]/.test(char)) {
@@ -126,7 +126,10 @@ function tokensOf(source: string): Token[] {
   return tokens
 }
 
-function beginsRegex(before: Token | undefined): boolean {
+function beginsRegex(tokens: readonly Token[]): boolean {
+  // `a! / b` divides, `!/a/` does not.
+  const isAssertion = tokens.at(-1)?.text === '!' && tokens.length > 1 && !beginsRegex(tokens.slice(-2, -1))
+  const before = tokens.at(isAssertion ? -2 : -1)
   if (!before) return true
   if (before.kind === 'string') return false
   if (before.kind === 'word') return REGEX_AFTER_WORD.test(before.text)

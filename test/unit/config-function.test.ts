@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import test, { type ExecutionContext } from 'ava'
 import { ConfigError, type ConfigProblem } from '../../config/config-error.ts'
 import {
@@ -75,7 +76,7 @@ spec:
   loggerSinks: [{level: warning, sink: stdout}]
   runtimeAttributes: {jvmOptions: [-Xmx1g]}
   triggers:
-    web: {kind: http, class: sync, maxWorkers: 4, attributes: {port: 8081, ingresses: {}}}
+    web: {kind: http, class: sync, maxWorkers: 4, attributes: {port: 8081, ingresses: {host: a}}}
 ${fields.join('\n')}
   build:
 ${build.join('\n')}
@@ -99,6 +100,61 @@ status: {state: ready}
   ]) {
     t.is(named(path), 1, path)
   }
+})
+
+test('empty fields of an exported document give no notices', (t) => {
+  t.deepEqual(
+    parse(withTrigger('kind: http\nclass: ""').replace('spec:\n', 'spec:\n  resources: {}\n  volumes: []\n  image: ""\n')).notices,
+    [],
+  )
+})
+
+test('any document gives a config or a ConfigError, and nothing else', (t) => {
+  const keys = [
+    'metadata',
+    'name',
+    'spec',
+    'runtime',
+    'handler',
+    'env',
+    'retry',
+    'first',
+    'triggers',
+    'kind',
+    'attributes',
+    'subscriptions',
+    'topic',
+    'build',
+    'functionSourceCode',
+    'x',
+  ]
+  const leaf = fc.oneof(fc.constantFrom('mqtt', 'http', 'cron', 'shell', 'python', '1s', '', null, true, 0, -1, 1e300), fc.string())
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 6, withCrossShrink: true },
+      leaf,
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom(...keys), tie('value'), { maxKeys: 5 }),
+    ),
+  }))
+  const spec = fc.record(
+    { runtime: fc.constantFrom('shell', 'nodejs'), triggers: value, build: value, runtimeAttributes: value, handler: value },
+    { requiredKeys: [] },
+  )
+  const document = fc.oneof(value, fc.record({ metadata: fc.constant({ name: 'a' }), spec }))
+  fc.assert(
+    fc.property(document, (given) => {
+      try {
+        return parse(JSON.stringify(given)).name === 'a'
+      } catch (error) {
+        return (
+          error instanceof ConfigError && error.problems.length > 0 && error.problems.every(({ line, column }) => line > 0 && column > 0)
+        )
+      }
+    }),
+    { numRuns: 2000 },
+  )
+  t.pass()
 })
 
 test('every problem is reported at once, each with its line and column', (t) => {
