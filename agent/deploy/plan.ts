@@ -1,0 +1,43 @@
+/** From what should run and what is there to what is to do: pure. An empty plan is success. */
+import type { Desired } from '../../config/wire.ts'
+import type { Deployment } from './deployment-book.ts'
+
+export interface CurrentFunction {
+  readonly name: string
+  /** The version `current` names, whole on disk; null: none. */
+  readonly committed: number | null
+  /** The version the processor runs; null: none. */
+  readonly active: number | null
+  readonly deployment: Deployment | null
+}
+
+export type Step =
+  /** Not desired any more: stop it and remove its files. */
+  | { readonly do: 'remove'; readonly name: string }
+  /** The record is of a version that nobody wants now: back to the committed one. */
+  | { readonly do: 'forget'; readonly name: string }
+  | { readonly do: 'disable'; readonly name: string }
+  /** Committed, but not running. */
+  | { readonly do: 'activate'; readonly name: string; readonly version: number }
+  | { readonly do: 'deploy'; readonly name: string; readonly version: number }
+
+export function plan(desired: Desired['functions'], current: readonly CurrentFunction[]): Step[] {
+  const wanted = new Map(desired.map((fn) => [fn.name, fn]))
+  const found = new Map(current.map((fn) => [fn.name, fn]))
+  const removed = current.filter(({ name }) => !wanted.has(name)).map(({ name }): Step => ({ do: 'remove', name }))
+  const changed = [...wanted.values()].flatMap(({ name, version, disabled }) => {
+    const fn = found.get(name) ?? { name, committed: null, active: null, deployment: null }
+    return stepsOf(fn, version, disabled)
+  })
+  return [...removed, ...changed]
+}
+
+function stepsOf({ name, committed, active, deployment }: CurrentFunction, version: number, disabled: boolean): Step[] {
+  const isStale = deployment !== null && deployment.version !== version && deployment.state !== 'committed'
+  if (isStale) return [{ do: 'forget', name }]
+  if (disabled) return active === null ? [] : [{ do: 'disable', name }]
+  if (committed === version) return active === version ? [] : [{ do: 'activate', name, version }]
+  const isQuarantined = deployment?.version === version && deployment.state === 'rolledback'
+  if (!isQuarantined) return [{ do: 'deploy', name, version }]
+  return committed === null || active === committed ? [] : [{ do: 'activate', name, version: committed }]
+}
