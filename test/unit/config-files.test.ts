@@ -9,7 +9,7 @@ const HASH = 'scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAA
 const agent = (text: string, overrides?: AgentOverrides) => parseAgentConfig(text, '/etc/dunlin/agent.yaml', overrides)
 
 function faults(t: ExecutionContext, parse: () => unknown): string[] {
-  return t.throws(parse, { instanceOf: ConfigError })!.message.split('\n')
+  return t.throws(parse, { instanceOf: ConfigError }).message.split('\n')
 }
 
 test('an empty agent.yaml gives every default of the broker', (t) => {

@@ -25,7 +25,7 @@ function problemsOf(t: ExecutionContext, text: string): readonly ConfigProblem[]
 }
 
 function textsOf(t: ExecutionContext, text: string): string[] {
-  return problemsOf(t, text).length > 0 ? t.throws(() => parse(text))!.message.split('\n') : []
+  return problemsOf(t, text).length > 0 ? t.throws(() => parse(text)).message.split('\n') : []
 }
 
 const withTrigger = (yaml: string) => `${MINIMAL}  triggers:\n    a:\n${yaml.replace(/^/gm, '      ')}\n`
@@ -344,7 +344,7 @@ test('a cron trigger takes a schedule or an interval, and body and headers of it
   t.like(
     triggerOf(
       'kind: cron\nattributes: {schedule: "0  */5 * * mon-fri", timezone: Europe/Berlin, event: {body: x, headers: {A: 1}}}',
-    ) as CronTriggerConfig,
+    ),
     {
       schedule: '0 */5 * * mon-fri',
       intervalMs: null,
@@ -355,9 +355,9 @@ test('a cron trigger takes a schedule or an interval, and body and headers of it
       orderKey: 'source',
     },
   )
-  t.like(triggerOf('kind: cron\nattributes: {interval: 3s}') as CronTriggerConfig, { schedule: null, intervalMs: 3000 })
-  t.like(triggerOf('kind: cron\nattributes: {schedule: "@every 90s"}') as CronTriggerConfig, { schedule: null, intervalMs: 90_000 })
-  t.like(triggerOf('kind: cron\nattributes: {schedule: "@hourly"}') as CronTriggerConfig, { schedule: '0 * * * *', intervalMs: null })
+  t.like(triggerOf('kind: cron\nattributes: {interval: 3s}'), { schedule: null, intervalMs: 3000 })
+  t.like(triggerOf('kind: cron\nattributes: {schedule: "@every 90s"}'), { schedule: null, intervalMs: 90_000 })
+  t.like(triggerOf('kind: cron\nattributes: {schedule: "@hourly"}'), { schedule: '0 * * * *', intervalMs: null })
 })
 
 for (const attributes of [
