@@ -163,24 +163,23 @@ class LocalBroker implements Broker {
       },
       mayPublish: ({ info }, { topic }) => this.#gatekeeper.mayPublish(info!, topic),
       isPubrelEarly: ({ info }, messageId) => this.#ids.state(info!.clientId, messageId) === 'pending',
-      onEnd: (self, reason) => this.#onEnd(self, address, reason),
+      onFault: (self, reason) => this.#onFault(self, address, reason),
+      onEnd: (self, reason) => this.#onEnd(self, reason),
     })
     connection.start()
   }
 
-  #onEnd(connection: Connection, address: string, reason: EndReason): void {
-    this.#count(reason)
-    const wasIn = this.#gatekeeper.leave(connection)
-    const clientId = connection.info?.clientId
-    if (reason.fault !== null) this.#log.warn('client closed', { clientId, address, fault: reason.fault, reason: reason.text })
-    if (wasIn && connection.lane) this.#options.onClient?.({ type: 'disconnected', client: connection.info!, reason: reason.text })
-  }
-
-  #count({ fault }: EndReason): void {
+  #onFault({ info }: Connection, address: string, { fault, text }: EndReason): void {
     if (fault === 'malformed') this.#counters.malformed++
     else if (fault === 'oversized') this.#counters.oversized++
     else if (fault === 'timeout') this.#counters.connectTimeouts++
     else if (fault === 'denied') this.#counters.publishesDenied++
+    this.#log.warn('client closed', { clientId: info?.clientId, address, fault, reason: text })
+  }
+
+  #onEnd(connection: Connection, { text }: EndReason): void {
+    const wasIn = this.#gatekeeper.leave(connection)
+    if (wasIn && connection.lane) this.#options.onClient?.({ type: 'disconnected', client: connection.info!, reason: text })
   }
 
   #admit(client: AedesClient, done: (error: AuthenticateError | null, isIn: boolean | null) => void): void {
@@ -280,7 +279,8 @@ class LocalBroker implements Broker {
       persistence: new BoundedPersistence(this.#sessions, this.#retained, this.#ids, mayKeep),
       drainTimeout: DRAIN_TIMEOUT_MS,
       connectTimeout: limits.connectTimeoutMs,
-      maxTopicLevels: limits.topicLevelsMax,
+      // The most it can; the configured limit is the gatekeeper's, which answers SUBACK 0x80 where aedes would close the client.
+      maxTopicLevels: 100,
       preConnect: (client, packet, done) => {
         const connect = packet as unknown as AedesConnectPacket
         this.#connections.get(client)!.connect = connect

@@ -23,6 +23,9 @@ export interface ConnectionParts {
   mayPublish(connection: Connection, packet: PublishPacket): boolean
   /** A PUBREL for a message that is still on its way into the ingest. */
   isPubrelEarly(connection: Connection, messageId: number): boolean
+  /** The client is being closed for a fault of its own. */
+  onFault(connection: Connection, reason: EndReason): void
+  /** The connection is closed. */
   onEnd(connection: Connection, reason: EndReason): void
 }
 
@@ -126,6 +129,7 @@ export class Connection {
     this.#mode = 'ended'
     this.#reason = reason
     this.#lane?.close()
+    if (reason.fault !== null) this.#parts.onFault(this, reason)
     this.#parts.socket.destroy()
   }
 
