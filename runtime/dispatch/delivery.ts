@@ -25,6 +25,8 @@ export class Delivery {
   failures: number
   /** EMIT, PUBLISH, STATE_SET and STATE_DELETE records of the running attempt, in order. Thrown away when it fails. */
   operations: Buffer[] = NO_OPERATIONS
+  /** It was running, among others, when a worker ended: it is tried again alone, so that the guilty one is found. */
+  isSuspect = false
   /** performance.now() when it was queued, then when it was given to a worker. */
   sinceMs: number
 

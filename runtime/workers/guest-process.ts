@@ -30,14 +30,29 @@ export async function spawnGuest(options: WorkerOptions, { command, args, notFou
     started.reject(new FunctionError('runtime-missing', `Cannot run ${command}`, { cause: error, ...(hint ? { hint } : {}) }))
   })
   if (child.stdout) forwardLines(child.stdout, (line) => options.host.log(20, line, ''))
-  if (child.stderr) forwardLines(child.stderr, (line) => options.host.log(40, line, ''))
+  let lastLine = ''
+  if (child.stderr) {
+    forwardLines(child.stderr, (line) => {
+      lastLine = line
+      options.host.log(40, line, '')
+    })
+  }
   child.once('exit', (code, signal) => {
     // Whole records may still lie in the ring: an answer that was written counts.
     while (channel.poll(LAST_RECORDS) === LAST_RECORDS);
     killGroup(child.pid)
-    exited.resolve(signal ? `killed by ${signal}` : `exit code ${code}`)
+    const end = () => {
+      clearTimeout(timer)
+      const how = signal ? `killed by ${signal}` : `exit code ${code}`
+      exited.resolve(lastLine === '' ? how : `${how}: ${lastLine}`)
+    }
+    // Its last words may still be in the pipe; a process that left the group may hold the pipe open for ever.
+    const timer = setTimeout(end, LAST_WORDS_MS)
+    child.once('close', end)
   })
   await started.promise
   return { channel, exited: exited.promise, kill: () => killGroup(child.pid) }
 }
+
 const LAST_RECORDS = 4096
+const LAST_WORDS_MS = 100

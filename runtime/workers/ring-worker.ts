@@ -172,7 +172,7 @@ export class RingWorker implements Worker {
       case Kind.ready: {
         if (this.#state !== 'starting') return this.#violation('READY twice')
         this.#state = 'serving'
-        this.#inFlight.sequential = view.status === READY_SEQUENTIAL
+        this.#inFlight.sequential = isSequential(view.body)
         return this.#started.resolve()
       }
       case Kind.initFailed: {
@@ -242,5 +242,11 @@ export class RingWorker implements Worker {
   }
 }
 
-/** READY's status: 1 = one handler call at a time, in order; 0 = many at once. */
-const READY_SEQUENTIAL = 1
+/** READY says how the guest works: one handler call at a time in the order of the events ("sync"), or many at once. */
+function isSequential(ready: Buffer): boolean {
+  try {
+    return (JSON.parse(ready.toString('utf8')) as { mode?: unknown }).mode === 'sync'
+  } catch {
+    return false
+  }
+}

@@ -37,6 +37,8 @@ export class WorkerPool implements WorkerHost {
   readonly #logger: Logger
   readonly #workers: (Worker | undefined)[] = []
   readonly #failures: number[] = []
+  /** The worker in this slot has a suspect, and nothing else until that is answered. */
+  readonly #isAlone: boolean[] = []
   readonly #timers = new Set<NodeJS.Timeout>()
   #stopping = false
   #restarts = 0
@@ -52,6 +54,7 @@ export class WorkerPool implements WorkerHost {
     for (let i = 0; i < options.size; i++) {
       this.#workers.push(undefined)
       this.#failures.push(0)
+      this.#isAlone.push(false)
     }
   }
 
@@ -95,11 +98,19 @@ export class WorkerPool implements WorkerHost {
   }
 
   offer(delivery: Delivery): boolean {
-    let best: Worker | undefined
-    for (const worker of this.#workers) {
-      if (worker && worker.inFlight < worker.capacity && (!best || worker.inFlight < best.inFlight)) best = worker
+    let best = -1
+    let bestLoad = Infinity
+    for (let slot = 0; slot < this.#workers.length; slot++) {
+      const worker = this.#workers[slot]
+      if (!worker) continue
+      const load = worker.inFlight
+      if (load >= bestLoad || load >= worker.capacity || (load > 0 && (delivery.isSuspect || this.#isAlone[slot]))) continue
+      best = slot
+      bestLoad = load
     }
-    return best !== undefined && best.offer(delivery)
+    if (best === -1 || !this.#workers[best]!.offer(delivery)) return false
+    this.#isAlone[best] = delivery.isSuspect
+    return true
   }
 
   flush(): void {
@@ -130,15 +141,20 @@ export class WorkerPool implements WorkerHost {
     const slot = worker.id - this.#options.firstWorkerId
     const wasServing = this.#workers[slot] === worker
     if (wasServing) this.#workers[slot] = undefined
+    // One event was running: it did it. Several: nobody knows which, so each is tried again by itself, and none is counted yet.
+    const isKnown = blamed.length === 1
     // Last first: the consumer puts each back at the front.
     for (let i = innocent.length - 1; i >= 0; i--) this.#consumer.onLost(innocent[i]!, error, false)
-    for (let i = blamed.length - 1; i >= 0; i--) this.#consumer.onLost(blamed[i]!, error, true)
+    for (let i = blamed.length - 1; i >= 0; i--) {
+      blamed[i]!.isSuspect = !isKnown
+      this.#consumer.onLost(blamed[i]!, error, isKnown)
+    }
     if (this.#stopping || !wasServing) return
     this.#lastError = error
     this.#restarts++
     const failures = this.#failures[slot]!++
     const waitMs = failures === 0 ? 0 : ceilingMs(failures, RESTART)
-    this.#logger.warn({ worker: worker.id, error: error.message, lost: blamed.length, restartInMs: waitMs }, 'worker ended')
+    this.#logger.warn({ worker: worker.id, error: error.message, running: blamed.length, restartInMs: waitMs }, 'worker ended')
     this.#restart(slot, waitMs)
   }
 

@@ -38,8 +38,7 @@ export interface WorkerHost {
   /** The event failed (a time-out, say), and the worker goes on. */
   onFailed(delivery: Delivery, error: Error): void
   /**
-   * The worker is gone. `blamed` events were running when it happened and are counted as failed; `innocent` ones had not been
-   * started and are not.
+   * The worker is gone. `blamed` events were running when it happened; `innocent` ones had not been started.
    */
   onExit(worker: Worker, error: Error, blamed: Delivery[], innocent: Delivery[]): void
   /** It can take more than its last refused offer. */

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { findItem, itemsOf } from '../../event/head.ts'
-import { Kind, Tag } from '../../event/record.ts'
+import { Flag, Kind, Tag } from '../../event/record.ts'
 import type { RecordView } from '../../shared-memory/channel.ts'
 import { toBytes, type Content } from './content.ts'
 import { Response, type TriggerInfo } from './guest-event.ts'
@@ -143,10 +143,9 @@ class Requests {
   answer(view: RecordView): void {
     const resolve = this.#open.get(view.ticket)
     this.#open.delete(view.ticket)
-    resolve?.({ status: view.status, absent: (view.flags & ABSENT) !== 0, head: Buffer.from(view.head), body: Buffer.from(view.body) })
+    resolve?.({ status: view.status, absent: (view.flags & Flag.absent) !== 0, head: Buffer.from(view.head), body: Buffer.from(view.body) })
   }
 }
-const ABSENT = 0b0001_0000
 
 /** Keys and values that are kept with the event: what a handler sets is committed together with its answer, or not at all. */
 class ContextState {
@@ -182,17 +181,16 @@ class ContextState {
   }
 }
 
-/** State values are one byte of form and the content: so each comes back as what it was, in every language. */
+/** A state value is JSON text, or one zero byte and then bytes (JSON never begins with a zero): the same in every language. */
 const STATE_BYTES = 0
-const STATE_JSON = 1
 
 function encodeState(value: unknown): Buffer {
   if (value instanceof Uint8Array) return Buffer.concat([Buffer.of(STATE_BYTES), value])
-  return Buffer.concat([Buffer.of(STATE_JSON), Buffer.from(JSON.stringify(value) ?? 'null')])
+  return Buffer.from(JSON.stringify(value) ?? 'null')
 }
 
 function decodeState(stored: Buffer): unknown {
-  return stored[0] === STATE_JSON ? JSON.parse(stored.toString('utf8', 1)) : stored.subarray(1)
+  return stored[0] === STATE_BYTES ? stored.subarray(1) : JSON.parse(stored.toString('utf8'))
 }
 
 /** context.logger: info('text'), infoWith('text', { key: value }), and Nuclio's info_with and warnWith spellings. */

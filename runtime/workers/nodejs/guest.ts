@@ -47,8 +47,10 @@ async function start(): Promise<void> {
   usesCallback = loaded.usesCallback
   context = new Context(init, link, current)
   if (loaded.initContext) await loaded.initContext(context)
-  link.send(Kind.ready, 0, 0, null)
+  link.send(Kind.ready, 0, 200, READY)
 }
+
+const READY = Buffer.from('{"guest":"nodejs","mode":"async"}')
 
 function onEvent(view: RecordView): void {
   const event = new Event(view.record, init.triggers[view.source] ?? init.triggers[0]!)
