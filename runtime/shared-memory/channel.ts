@@ -1,5 +1,5 @@
 import { InputError, ProtocolError } from '../base/errors.ts'
-import { AT, Flag, RECORD_HEADER_BYTES, recordSize } from '../event/record.ts'
+import { AT, Flag, Kind, RECORD_HEADER_BYTES, recordSize } from '../event/record.ts'
 import { EXTERNAL_BODY_BYTES_MAX, inlineRecordBytesMax, type Layout } from './layout.ts'
 import { RingRecordView, type RecordView } from './record-view.ts'
 import { RingReader } from './ring-reader.ts'
@@ -47,6 +47,13 @@ export interface BodyCarrier {
 /** Records a doorbell reads before the event loop gets its turn. */
 const BURST_RECORDS_MAX = 2048
 
+/**
+ * A guest rings once for a batch of answers. Should it start a slow event before it has rung for a quick one, the agent finds the
+ * quick one's answer by looking: first after 1 ms, then ever more rarely while nothing comes.
+ */
+const LOOK_FIRST_MS = 1
+const LOOK_LAST_MS = 32
+
 export interface ChannelParts {
   readonly memory: ArrayBufferLike
   readonly layout: Layout
@@ -76,6 +83,10 @@ export class RingChannel implements Channel {
   #state: 'open' | 'broken' | 'closed' = 'open'
   #isPolling = false
   #next: NodeJS.Immediate | null = null
+  /** EVENTs written less RESULTs read: while there are some, the agent looks by itself now and then. */
+  #unanswered = 0
+  #read = 0
+  #look: NodeJS.Timeout | null = null
 
   constructor(parts: ChannelParts) {
     this.#parts = parts
@@ -91,8 +102,10 @@ export class RingChannel implements Channel {
   write(header: Uint8Array, head: Uint8Array | null, body: Uint8Array | null): boolean {
     if (this.#state !== 'open') return false
     try {
-      if (recordSize(head?.length ?? 0, body?.length ?? 0) <= this.#inlineBytesMax) return this.#writer.write(header, head, body)
-      return this.#writeLarge(header, head, body)
+      const fits = recordSize(head?.length ?? 0, body?.length ?? 0) <= this.#inlineBytesMax
+      const written = fits ? this.#writer.write(header, head, body) : this.#writeLarge(header, head, body)
+      if (written && header[AT.kind] === Kind.event) this.#unanswered++
+      return written
     } catch (error) {
       return this.#fail(error)
     }
@@ -102,7 +115,9 @@ export class RingChannel implements Channel {
     if (this.#state !== 'open') return false
     try {
       if (record.length <= this.#inlineBytesMax) {
-        return this.#writer.writeRecord(record, recordSize(record.length - RECORD_HEADER_BYTES, 0), ticket, attempt)
+        const written = this.#writer.writeRecord(record, recordSize(record.length - RECORD_HEADER_BYTES, 0), ticket, attempt)
+        if (written && record[AT.kind] === Kind.event) this.#unanswered++
+        return written
       }
       const view = new DataView(record.buffer, record.byteOffset, record.byteLength)
       const bodyAt = RECORD_HEADER_BYTES + view.getUint32(AT.headLength, true)
@@ -119,7 +134,9 @@ export class RingChannel implements Channel {
   }
 
   flush(): void {
-    if (this.#state === 'open' && this.#writer.takeSleeping()) this.#parts.doorbell.ring()
+    if (this.#state !== 'open') return
+    if (this.#writer.takeSleeping()) this.#parts.doorbell.ring()
+    if (this.#unanswered > 0 && this.#look === null) this.#lookLater(LOOK_FIRST_MS)
   }
 
   poll(max: number): number {
@@ -128,6 +145,7 @@ export class RingChannel implements Channel {
     let read = 0
     try {
       read = this.#drain(max)
+      this.#read += read
     } finally {
       this.#isPolling = false
       if (this.#isClosed()) this.#release()
@@ -151,6 +169,7 @@ export class RingChannel implements Channel {
     if (this.#isClosed()) return
     this.#state = 'closed'
     if (this.#next !== null) clearImmediate(this.#next)
+    if (this.#look !== null) clearTimeout(this.#look)
     this.#parts.doorbell.close()
     if (!this.#isPolling) this.#release()
   }
@@ -168,6 +187,7 @@ export class RingChannel implements Channel {
         break
       }
       if (read++ === 0) reader.wakeUp()
+      if (view.kind === Kind.result) this.#unanswered--
       this.onRecord(view)
       if (this.#state !== 'open') break
       if (reader.held >= this.#releaseAfterBytes && reader.release()) this.#parts.doorbell.ring()
@@ -188,6 +208,18 @@ export class RingChannel implements Channel {
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #lookLater(ms: number): void {
+    const before = this.#read
+    this.#look = setTimeout(() => {
+      this.#look = null
+      const isQuiet = this.#read === before
+      this.wake()
+      if (this.#state === 'open' && this.#unanswered > 0 && this.#look === null) {
+        this.#lookLater(isQuiet ? Math.min(ms * 2, LOOK_LAST_MS) : LOOK_FIRST_MS)
+      }
+    }, ms).unref()
   }
 
   #writeLarge(header: Uint8Array, head: Uint8Array | null, body: Uint8Array | null): boolean {

@@ -34,35 +34,34 @@ export class RingRecordView implements RecordView {
   headLength = 0
   bodyLength = 0
   size = 0
-  /** Where the bytes are: the ring, or the copy of a record whose body came outside of it. */
-  #bytes: Buffer = EMPTY
+  #ring: Buffer = EMPTY
   #at = 0
+  /** A body that came outside of the ring. */
+  #outside: Buffer | null = null
 
-  place(bytes: Buffer, at: number): void {
-    this.#bytes = bytes
+  place(ring: Buffer, at: number): void {
+    this.#ring = ring
     this.#at = at
+    this.#outside = null
   }
 
   /** Puts the body that came outside the ring in place of its reference. */
   attach(body: Buffer): void {
-    const record = Buffer.allocUnsafe(recordSize(this.headLength, body.length))
-    this.#bytes.copy(record, 0, this.#at, this.#at + RECORD_HEADER_BYTES + this.headLength)
-    const end = RECORD_HEADER_BYTES + this.headLength + body.copy(record, RECORD_HEADER_BYTES + this.headLength)
-    record.fill(0, end)
+    this.#outside = body
     this.flags &= ~Flag.externalBody
     this.bodyLength = body.length
-    this.size = record.length
-    this.place(record, 0)
+    this.size = recordSize(this.headLength, body.length)
   }
 
   get head(): Buffer {
     const from = this.#at + RECORD_HEADER_BYTES
-    return this.#bytes.subarray(from, from + this.headLength)
+    return this.#ring.subarray(from, from + this.headLength)
   }
 
   get body(): Buffer {
+    if (this.#outside !== null) return this.#outside
     const from = this.#at + RECORD_HEADER_BYTES + this.headLength
-    return this.#bytes.subarray(from, from + this.bodyLength)
+    return this.#ring.subarray(from, from + this.bodyLength)
   }
 
   get record(): Buffer {
@@ -72,7 +71,11 @@ export class RingRecordView implements RecordView {
   }
 
   copyTo(target: Buffer, at: number): number {
-    this.#bytes.copy(target, at, this.#at, this.#at + this.size)
+    const bodyAt = RECORD_HEADER_BYTES + this.headLength
+    const end = bodyAt + this.bodyLength
+    this.#ring.copy(target, at, this.#at, this.#at + (this.#outside === null ? end : bodyAt))
+    this.#outside?.copy(target, at + bodyAt)
+    target.fill(0, at + end, at + this.size)
     target.writeUInt32LE(this.size, at + AT.size)
     target[at + AT.kind] = this.kind
     target[at + AT.flags] = this.flags

@@ -1,6 +1,6 @@
 """context.state: the function's key-value state, committed with the event that changed it.
 
-A value is stored as JSON text, bytes as one zero byte and then the bytes (JSON never begins with a zero).
+A value is stored as one byte of form (0: bytes, 1: JSON) and its content, so that it comes back as what it was, in every language.
 An event sees its own writes; others see them once it has succeeded. When this worker is the only one of its function, what was read and
 what was committed is remembered, so a key is asked for once.
 """
@@ -16,11 +16,11 @@ CACHE_BYTES_MAX = 8 << 20
 def encode_value(value):
     if isinstance(value, (bytes, bytearray, memoryview)):
         return b"\0" + bytes(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"\1" + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def decode_value(data):
-    return data[1:] if data[:1] == b"\0" else json.loads(data)
+    return json.loads(data[1:]) if data[:1] == b"\1" else data[1:]
 
 
 class StateCache:
@@ -42,6 +42,11 @@ class StateCache:
         self._bytes += self._cost(key, value)
         while self._bytes > CACHE_BYTES_MAX:
             self._forget(next(iter(self._values)))
+
+    def clear(self):
+        """An event came again: its outcome was not committed, whatever it answered. What was remembered of it is not true."""
+        self._values.clear()
+        self._bytes = 0
 
     def _forget(self, key):
         value = self._values.pop(key, None)

@@ -12,6 +12,8 @@ from .state import AsyncState
 from .worker import Worker, failure_head
 
 READ_RECORDS_MAX = 256
+# READY's status: many events at a time.
+CONCURRENT = 0
 _NONE = object()
 _current = contextvars.ContextVar("dunlin_event", default=None)
 
@@ -83,7 +85,7 @@ class AsyncWorker(Worker):
             self.write(record.INIT_FAILED, 0, 500, init_ticket, failure_head(error), b"")
             self._flush()
             return 1
-        self.write(record.READY, 0, 200, init_ticket, b"", b'{"guest":"python","mode":"async"}')
+        self.write(record.READY, 0, CONCURRENT, init_ticket, b"", b'{"guest":"python","mode":"async"}')
         await self._stopped
         self.stopped()
         while self._unsent:
@@ -116,6 +118,8 @@ class AsyncWorker(Worker):
         kind = data[4]
         if kind == record.EVENT:
             event = RingEvent(data)
+            if data[58] > 1:
+                self.cache.clear()
             if data[5] & record.EXTERNAL_BODY:
                 event._raw = self.channel.reader.body_of(data)
             if len(self._tasks) < self._concurrency:

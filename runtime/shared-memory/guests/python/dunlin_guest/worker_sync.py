@@ -9,10 +9,12 @@ from .response import encode_answer
 from .state import State
 from .worker import NO_TICKET, Worker, failure_head
 
-# The agent is woken and gets room back at the latest after so many events, or after so long.
-BURST_EVENTS = 64
+# An answer is published at once; the agent is woken (and given room back) after so many, or after so long, or when there is nothing to do.
+BURST_EVENTS = 32
 BURST_NS = 200_000
 
+# READY's status: one event at a time, in order.
+SEQUENTIAL = 1
 _NONE = object()
 
 
@@ -75,7 +77,7 @@ class SyncWorker(Worker):
             self.write(record.INIT_FAILED, 0, 500, init_ticket, failure_head(error), b"")
             self.channel.outbox.ring()
             return 1
-        self.write(record.READY, 0, 200, init_ticket, b"", b'{"guest":"python","mode":"sync"}')
+        self.write(record.READY, 0, SEQUENTIAL, init_ticket, b"", b'{"guest":"python","mode":"sync"}')
         try:
             self._loop()
         finally:
@@ -128,6 +130,8 @@ class SyncWorker(Worker):
                 body_at = 64 + head_length
                 if not head_length or data.find(b"json", 64, body_at) < 0:
                     event.body = data[body_at:body_at + body_length]
+            if data[58] > 1:
+                self.cache.clear()
             self._event = event
             try:
                 answer = handler(context, event)
