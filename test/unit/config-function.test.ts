@@ -1,12 +1,7 @@
 import fc from 'fast-check'
 import test, { type ExecutionContext } from 'ava'
 import { ConfigError, type ConfigProblem } from '../../config/config-error.ts'
-import {
-  parseFunctionConfig,
-  type CronTriggerConfig,
-  type HttpTriggerConfig,
-  type MqttTriggerConfig,
-} from '../../config/function-config.ts'
+import { parseFunctionConfig, type HttpTriggerConfig, type MqttTriggerConfig } from '../../config/function-config.ts'
 import { BUILD_WITHOUT_EFFECT, OTHER_RUNTIMES, OTHER_TRIGGER_KINDS, SPEC_WITHOUT_EFFECT } from '../../config/nuclio-fields.ts'
 
 const MINIMAL = `
@@ -342,9 +337,7 @@ test('cors has Nuclio defaults, and refuses credentials for all origins', (t) =>
 
 test('a cron trigger takes a schedule or an interval, and body and headers of its event', (t) => {
   t.like(
-    triggerOf(
-      'kind: cron\nattributes: {schedule: "0  */5 * * mon-fri", timezone: Europe/Berlin, event: {body: x, headers: {A: 1}}}',
-    ),
+    triggerOf('kind: cron\nattributes: {schedule: "0  */5 * * mon-fri", timezone: Europe/Berlin, event: {body: x, headers: {A: 1}}}'),
     {
       schedule: '0 */5 * * mon-fri',
       intervalMs: null,
