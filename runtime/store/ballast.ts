@@ -4,12 +4,10 @@ import fs from 'node:fs'
 const CHUNK_BYTES = 256 * 1024
 /** Given up piece by piece: whoever filled the disk may take a piece as well, and then there is another. */
 const PIECES = 8
-/** The disk has room when this many times the ballast is free. */
-const ROOM_FACTOR = 4
 
 /**
  * A file of real blocks that is given up in pieces when the disk is full, so that settling and draining (which need a little
- * room in the WAL) go on. It is made whole again once the disk has room. Random bytes: zeros may be stored sparsely.
+ * room in the WAL) go on. It is made whole again once the disk has as much to spare besides. Random bytes: zeros may be stored sparsely.
  */
 export class Ballast {
   readonly #file: string
@@ -29,32 +27,40 @@ export class Ballast {
 
   /** Gives up a piece when the disk itself is short (not only the store's quota used up). True when it gave room back just now. */
   release(): boolean {
-    this.#tryAgainAt = performance.now() + this.#retryMs
-    if (this.#held === 0 || this.#diskHasRoom()) return false
+    if (this.#held === 0 || !this.diskIsShort()) return false
     this.#held = Math.max(0, this.#held - Math.ceil(this.#bytes / PIECES))
     fs.truncateSync(this.#file, this.#held)
     return true
   }
 
-  /** Makes the ballast whole when there is room; costs nothing while it is. Returns true when it did. */
+  get isWhole(): boolean {
+    return this.#held === this.#bytes
+  }
+
+  /** Less is free than the whole ballast: a full store is then the disk's fault, not the quota's. */
+  diskIsShort(): boolean {
+    return this.#free() < this.#bytes
+  }
+
+  /** Looks, every retryMs at the most, whether there is room again, and makes the ballast whole. True when there is and it is. */
   restore(): boolean {
-    if (this.#held === this.#bytes || performance.now() < this.#tryAgainAt) return false
+    if (performance.now() < this.#tryAgainAt) return false
     this.#tryAgainAt = performance.now() + this.#retryMs
-    if (!this.#diskHasRoom()) return false
+    if (this.#free() < this.#bytes - this.#held + this.#bytes) return false
     try {
-      this.#write()
+      if (!this.isWhole) this.#write()
       this.#held = this.#bytes
       return true
     } catch {
       // Somebody took the room meanwhile: give back what was written and try again later.
-      fs.truncateSync(this.#file, this.#held)
+      if (fs.existsSync(this.#file)) fs.truncateSync(this.#file, this.#held)
       return false
     }
   }
 
-  #diskHasRoom(): boolean {
+  #free(): number {
     const { bavail, bsize } = fs.statfsSync(this.#dir)
-    return bavail * bsize >= this.#bytes * ROOM_FACTOR
+    return bavail * bsize
   }
 
   #write(): void {

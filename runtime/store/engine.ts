@@ -31,6 +31,7 @@ export class Engine {
   readonly #queries: Queries
   readonly #ballast: Ballast
   readonly #budget: Budget
+  #diskFull = false
   readonly #suspectFile: string
   readonly #notice: (notice: Notice) => void
   readonly #unlock: () => void
@@ -80,6 +81,7 @@ export class Engine {
   /** Runs a batch as one transaction and writes each outcome into it. Throws when the disk failed: then nothing of it was kept. */
   runBatch(buffer: ArrayBuffer, used: number): void {
     const reader = new StepReader(buffer, used)
+    if (this.#diskFull || !this.#ballast.isWhole) this.#lookForRoom()
     const error = this.#try(reader, this.#room)
     if (error !== null) this.#runWithoutRoom(reader, error)
   }
@@ -87,7 +89,6 @@ export class Engine {
   /** What can be done after the batch was answered: an acknowledgement does not wait for it, and its failure does not take one back. */
   tidy(): void {
     this.#checkpoint()
-    if (this.#ballast.restore()) this.#notice({ kind: 'notice', level: 'info', message: 'Disk has room again', fields: {} })
   }
 
   answer(query: Query): Answers[keyof Answers] {
@@ -102,10 +103,28 @@ export class Engine {
 
   close(): void {
     try {
-      if (this.#db.open) this.#db.close()
+      if (this.#db.open) {
+        this.#writeRejections()
+        this.#db.close()
+      }
     } finally {
       this.#unlock()
     }
+  }
+
+  /** Refusals are counted without a commit of their own; on a full disk the count of this run may be lost here. */
+  #writeRejections(): void {
+    try {
+      this.#db.transaction(() => this.#book.writeAll()).immediate()
+    } catch (error) {
+      if (!isFull(error) && !isBusy(error)) throw error
+    }
+  }
+
+  #lookForRoom(): void {
+    if (!this.#ballast.restore() || !this.#diskFull) return
+    this.#diskFull = false
+    this.#notice({ kind: 'notice', level: 'info', message: 'Disk has room again', fields: {} })
   }
 
   #start(): number {
@@ -142,18 +161,26 @@ export class Engine {
 
   /** What is free, less the pages that settling must always find. */
   readonly #room: Room = () => {
+    if (this.#diskFull) return 0
     const free = this.#budget.maxPages - (this.#s.pages.get() as number) + (this.#s.free.get() as number)
     return (free - this.#budget.reservePages) * PAGE_ROOM_BYTES
   }
 
-  /** The disk is full: accepting is refused, the ballast goes, and what ends events is tried again, at last one by one. */
+  /**
+   * Accepting is refused and the rest tried again: as it is, then with piece after piece of the ballast, at last one by one.
+   * While the disk is short nothing is accepted, so that the ballast's room goes to what ends events.
+   */
   #runWithoutRoom(reader: StepReader, first: unknown): void {
     if (isBusy(first)) return this.#answerAll(reader, Outcome.storeBusy)
-    for (let released = true; released;) {
-      released = this.#ballast.release()
-      if (released) this.#notice({ kind: 'notice', level: 'warn', message: 'Disk is full: gave up a piece of the ballast', fields: {} })
-      if (this.#try(reader, NO_ROOM) === null) return
+    if (!this.#diskFull && this.#ballast.diskIsShort()) {
+      this.#diskFull = true
+      this.#notice({ kind: 'notice', level: 'warn', message: 'Disk is full: accepting no events until there is room', fields: {} })
     }
+    // An emptied WAL is written from its start again, in blocks that it has.
+    this.#checkpointNow()
+    do {
+      if (this.#try(reader, NO_ROOM) === null) return
+    } while (this.#ballast.release())
     for (let at = 0; at < reader.used;) {
       reader.moveTo(at)
       const step = this.#stepAt(reader)
@@ -188,26 +215,28 @@ export class Engine {
     return reader.part(from)
   }
 
-  /** Refused accepts are counted in memory; the count is written with the account's next change. */
   #answerAll(reader: StepReader, outcome: Outcome): void {
     reader.rewind()
     while (reader.next()) {
       reader.answer(outcome, 0)
       if (reader.op !== Op.accept) continue
       const account = this.#book.sources[reader.number]
-      if (account !== undefined) account.rejected++
+      if (account !== undefined) this.#book.reject(account)
     }
+    this.#book.keep()
+  }
+
+  #checkpoint(): void {
+    const [, frames] = this.#s.wal.get() as [number, number, number]
+    if (frames >= this.#budget.checkpointPages) this.#checkpointNow()
   }
 
   /** Our own checkpoint, so that a failed fsync in it is heard of. A full disk only postpones it. */
-  #checkpoint(): void {
-    const [, frames] = this.#s.wal.get() as [number, number, number]
-    if (frames < this.#budget.checkpointPages) return
+  #checkpointNow(): void {
     try {
       this.#s.checkpoint.get()
     } catch (error) {
       if (!isFull(error) && !isBusy(error)) throw error
-      this.#ballast.release()
     }
   }
 

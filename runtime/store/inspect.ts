@@ -47,6 +47,7 @@ function check(db: Database.Database, whole: boolean): string | null {
     return found === 'ok' ? null : found
   }
   for (const table of ['meta', 'names', 'ledger']) db.prepare(`SELECT * FROM ${table}`).all()
-  for (const table of ['inbox', 'stream', 'dead_letters']) db.prepare(`SELECT min(id), max(id) FROM ${table}`).get()
+  for (const table of ['inbox', 'stream', 'dead_letters'])
+    db.prepare(`SELECT (SELECT min(id) FROM ${table}), (SELECT max(id) FROM ${table})`).get()
   return null
 }

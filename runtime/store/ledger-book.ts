@@ -26,12 +26,14 @@ export interface Account {
 
 /**
  * The ledger in memory. `touch` before changing an account inside a transaction; `write` before the commit; then `keep`
- * after the commit or `undo` after a rollback.
+ * after the commit or `undo` after a rollback. `reject` costs no write: the count goes out with the account's next change,
+ * so that refusing needs no room on a full disk.
  */
 export class LedgerBook {
   readonly sources: (Account | undefined)[] = []
   readonly streams: (Account | undefined)[] = []
   #touched: Account[] = []
+  #refused: Account[] = []
   readonly #update: Statement
 
   constructor(db: Database) {
@@ -58,16 +60,27 @@ export class LedgerBook {
     this.#touched.push(account)
   }
 
+  reject(account: Account): void {
+    this.#refused.push(account)
+  }
+
   write(): void {
-    for (const account of this.#touched) this.#update.run(...counters(account), account.kind, account.id)
+    for (const account of this.#touched) this.#write(account)
+  }
+
+  writeAll(): void {
+    for (const account of [...this.sources, ...this.streams]) if (account !== undefined) this.#write(account)
   }
 
   keep(): void {
+    for (const account of this.#refused) account.rejected++
+    this.#refused.length = 0
     for (const account of this.#touched) account.before = null
     this.#touched.length = 0
   }
 
   undo(): void {
+    this.#refused.length = 0
     for (const account of this.#touched) {
       const b = account.before!
       account.lastSeq = b[0]!
@@ -78,10 +91,13 @@ export class LedgerBook {
       account.dead = b[5]!
       account.salvaged = b[6]!
       account.bytes = b[7]!
-      account.rejected = b[8]!
       account.before = null
     }
     this.#touched.length = 0
+  }
+
+  #write(account: Account): void {
+    this.#update.run(...counters(account), account.rejected, account.kind, account.id)
   }
 
   /** The last line against giving an id twice: a ledger older than its rows (a lost page) is raised to them. Returns what was raised. */
@@ -104,7 +120,7 @@ export class LedgerBook {
 }
 
 function counters(a: Account): number[] {
-  return [a.lastSeq, a.accepted, a.delivered, a.expired, a.evicted, a.dead, a.salvaged, a.bytes, a.rejected]
+  return [a.lastSeq, a.accepted, a.delivered, a.expired, a.evicted, a.dead, a.salvaged, a.bytes]
 }
 
 /** The number of a name, made when it is new; inside the caller's transaction. */

@@ -23,13 +23,14 @@ export const WHOLE_CHECK_BYTES = 8 * MiB
 export const LOCK_WAIT_MS = 300
 export const BUSY_TIMEOUT_MS = 5000
 
+const CHECKPOINT_PAGES_MIN = 32
 export const STORE_BYTES_MIN = 1 * MiB
 
 export interface Budget {
   readonly maxPages: number
   /** Pages that accept() leaves to settling, burying and values. */
   readonly reservePages: number
-  /** Checkpoint when the WAL holds this many pages. */
+  /** Checkpoint when the WAL holds this many pages: half of the ballast, which must have room for a whole WAL. */
   readonly checkpointPages: number
   readonly ballastBytes: number
 }
@@ -43,7 +44,7 @@ export function budgetFor(maxBytes: number): Budget {
   return {
     maxPages,
     reservePages: Math.max(24, Math.floor(maxPages / 16)),
-    checkpointPages: Math.floor(Math.min(4 * MiB, walBytes / 2) / PAGE_BYTES),
+    checkpointPages: Math.max(CHECKPOINT_PAGES_MIN, Math.floor(ballastBytes / 2 / PAGE_BYTES)),
     ballastBytes,
   }
 }

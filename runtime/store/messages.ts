@@ -5,7 +5,7 @@ import type { PlainError } from './store-errors.ts'
 export interface ThreadOptions {
   readonly dataDir: string
   readonly maxBytes: number
-  /** Seconds between two tries to make the ballast again after it was given up. */
+  /** Between two looks whether a full disk has room again. */
   readonly ballastRetryMs: number
 }
 

@@ -73,8 +73,7 @@ export class StepRunner {
     }
     const bytes = footprint(reader.payloadLength)
     if (bytes > room) {
-      this.#book.touch(account)
-      account.rejected++
+      this.#book.reject(account)
       reader.answer(Outcome.storeFull, 0)
       return 0
     }
@@ -141,8 +140,7 @@ export class StepRunner {
       const bytes = (added.get(stream) ?? 0) + reader.payloadLength
       added.set(stream, bytes)
       if (stream.bytes + bytes > stream.maxBytes) {
-        this.#book.touch(stream)
-        stream.rejected++
+        this.#book.reject(stream)
         return Outcome.streamFull
       }
     }

@@ -33,7 +33,7 @@ export interface StorePort {
 
 /** Starts the store thread and waits until the database is open. Rejects with 'data-dir-locked', 'store-newer', 'store-pragma', ... */
 export async function openStore(options: StoreOptions): Promise<StoreClient> {
-  const { dataDir, maxBytes, ballastRetryMs = 5000 } = options
+  const { dataDir, maxBytes, ballastRetryMs = 2000 } = options
   const file = import.meta.url.endsWith('.ts') ? './store-thread.ts' : './store-thread.js'
   const workerData: ThreadOptions = { dataDir, maxBytes, ballastRetryMs }
   const worker = new Worker(new URL(file, import.meta.url), { workerData, name: 'store' })

@@ -130,18 +130,21 @@ test('store on a disk that others filled refuses to accept, drains, survives a r
     const source = await store.openSource('s')
     const stream = await store.openStream('out')
     const ids: number[] = []
-    for (let i = 0; i < 20; i++) ids.push(await accept(store, source, RECORD))
+    for (let i = 0; i < 200; i++) ids.push(await accept(store, source, RECORD))
     const ballast = path.join(dir, 'ballast')
     const whole = fs.statSync(ballast)
     t.true(whole.blocks * 512 >= whole.size && whole.size > MiB / 2)
     const hogs = [hogDisk(mount)]
     ids.push(...(await fill(t, store, source, 32 * MiB)))
-    t.true(fs.statSync(ballast).size < whole.size)
+    ids.push(...(await fill(t, store, source, 32 * MiB)))
+    t.is(fs.statSync(ballast).size, whole.size, 'refusing costs no ballast')
+    const half = ids.splice(0, ids.length / 2)
+    const big = Buffer.alloc(4000, 2)
+    for (const id of half.slice(0, 50)) t.true(await settle(store, source, id, [[stream, big]]))
+    t.true(fs.statSync(ballast).size < whole.size, 'settling may take of it')
     // Somebody takes what the ballast gave, too.
     hogs.push(hogDisk(mount))
-    ids.push(...(await fill(t, store, source, 32 * MiB)))
-    const half = ids.splice(0, ids.length / 2)
-    await drain(t, store, source, stream, half)
+    await drain(t, store, source, stream, half.slice(50))
     t.log(`acknowledged ${half.length + ids.length}`)
     t.true((await store.ledger()).sources[0]!.balanced)
 
