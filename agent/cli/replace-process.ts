@@ -1,0 +1,12 @@
+/** This process becomes another program: no wrapper stays behind, signals and exit codes go straight through. */
+import { fileURLToPath } from 'node:url'
+
+export const HUB_MAIN = fileURLToPath(new URL('../../hub/main.ts', import.meta.url))
+export const AGENT_MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+
+export const NODE_ARGUMENTS = ['--disable-warning=ExperimentalWarning']
+
+export function replaceProcess(script: string, args: readonly string[]): never {
+  if (!process.execve) throw new Error('Cannot replace the process: this Node has no process.execve')
+  return process.execve(process.execPath, [process.execPath, ...NODE_ARGUMENTS, script, ...args], process.env)
+}

@@ -1,0 +1,223 @@
+/** The verbs of `dunlin`: names, options, help. What a verb does is imported when it is used. */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { Call } from './call.ts'
+import type { Exit } from './exit-codes.ts'
+import { Printer } from './printer.ts'
+
+type Options = Record<string, unknown>
+export type Finish = (code: Exit | void) => void
+
+/** `finish` gets the exit code of the verb that ran. */
+export function makeProgram(finish: Finish): Command {
+  const program = new Command('dunlin')
+    .description('Run functions on edge devices: every acknowledged event is kept until it is delivered.')
+    .option('--home <folder>', 'the home to talk to (default: $DUNLIN_HOME, else ./.dunlin upwards, else ~/.dunlin)')
+    .version('', '-V, --version', 'print the version')
+    .helpCommand('help [verb]', 'show what a verb takes')
+    .enablePositionalOptions()
+    .exitOverride()
+    .showHelpAfterError('(dunlin --help lists what there is)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ dunlin up                        start a hub and an agent here, with an example
+  $ dunlin run hello.py              try a function, without a hub
+  $ dunlin deploy ./my-function      sign it, publish it, send it to the device
+  $ dunlin get events --follow       watch what arrives at the hub
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try again later, 77 not permitted, 78 wrong config.`,
+    )
+
+  /** A verb that prints. Its last two arguments are commander's. */
+  const action =
+    <A extends unknown[]>(run: (call: Call, ...args: A) => Promise<Exit | void>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const command = given.pop() as Command
+      const { home, output } = command.optsWithGlobals<{ home?: string; output?: string }>()
+      const printer = new Printer({ out: process.stdout, err: process.stderr, isJson: output === 'json', env: process.env })
+      const call = new Call({ printer, home, surroundings: { cwd: process.cwd(), env: process.env } })
+      try {
+        finish(await run(call, ...(given as A)))
+      } finally {
+        call.close()
+      }
+    }
+  const homeOption = () => new Option('--home <folder>', 'the home to talk to')
+  const output = () => new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text')
+  const examples = (...lines: string[]) => `\nExamples:\n${lines.map((line) => `  $ dunlin ${line}`).join('\n')}`
+
+  program
+    .command('up')
+    .description('start a hub and one enrolled agent on this machine, with the example functions and real readings')
+    .addOption(new Option('--api-listen <host:port>', 'where the hub serves HTTPS').default(undefined, '127.0.0.1:8443'))
+    .addOption(new Option('--gateway-listen <host:port>', 'where devices connect to the hub').default(undefined, '127.0.0.1:8883'))
+    .addOption(new Option('--broker-listen <host:port>', "where the device's MQTT broker listens").default(undefined, '127.0.0.1:1883'))
+    .addOption(new Option('--http-listen <host:port>', 'where the device serves http triggers').default(undefined, '127.0.0.1:8080'))
+    .addOption(homeOption())
+    .option('--no-example', 'neither the example functions nor the readings of this machine')
+    .addHelpText('after', `\nA default port that is taken becomes the next free one; one that you named must be free.\n${examples('up', 'up --home /data/dunlin --broker-listen 0.0.0.0:1883', 'up --no-example')}`)
+    .action(action(async (call, options: Options) => (await import('../up/up.ts')).up(call, options)))
+
+  passedOn(program, 'hub', 'run a hub alone, in the foreground', HUB_FLAGS + examples('hub --config hub.yaml', 'hub --data-dir /data/hub --name hub.example.com --api-listen 0.0.0.0:8443'))
+    .action(async (args: string[]) => (await import('./verbs/run-main.ts')).becomeHub(args))
+  passedOn(program, 'agent', 'run an agent alone, in the foreground', AGENT_FLAGS + examples('agent --config agent.yaml', 'agent --data-dir /data/agent --hub https://hub.example.com:8443 --claim-token-file token'))
+    .action(async (args: string[]) => (await import('./verbs/run-main.ts')).becomeAgent(args))
+
+  program
+    .command('run')
+    .argument('<folder|file>', 'a folder with function.yaml, or a .py, .ts, .js or .sh file')
+    .description('run a function from its source, without a hub')
+    .option('--watch', 'start it anew when a file changes')
+    .option('--data-dir <folder>', 'keep events and state here (default: a folder that is removed at the end)')
+    .option('--broker-listen <host:port>', 'where the MQTT broker listens (default: the first free port from 1883)')
+    .option('--http-listen <host:port>', 'where http triggers listen (default: the first free port from 8080)')
+    .addHelpText('after', examples('run hello.py', 'run ./my-function --watch'))
+    .action(action(async (call, path: string, options: Options) => (await import('./verbs/run.ts')).run(call, path, options)))
+
+  program
+    .command('invoke')
+    .argument('<function>')
+    .description("call a function of this device and print its answer; exit code 1 when its status is 500 or more")
+    .option('--body <text|@file>', 'what it gets; @- reads stdin')
+    .option('--topic <topic>', 'the topic of the event')
+    .option('--content-type <type>', 'default: application/json when the body is an object or array, else text/plain')
+    .option('--header <key=value>', 'a header of the event; may be repeated', collect, [])
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples("invoke anomaly --topic sensors/host/cpu --body '{\"value\": 12}'", 'invoke resize --body @photo.jpg --content-type image/jpeg > small.jpg'))
+    .action(action(async (call, name: string, options) => (await import('./verbs/invoke.ts')).invoke(call, name, options as never)))
+
+  program
+    .command('deploy')
+    .argument('<folder|file>', 'a folder with function.yaml, or a .py, .ts, .js or .sh file')
+    .description('publish a function, signed, and assign it to devices')
+    .option('--name <name>', 'another name than its config says')
+    .option('--device <id>', 'a device that shall run it; may be repeated (default: the only one)', collect, [])
+    .option('--all', 'every accepted device')
+    .option('--wait', 'wait until the devices run it, or have rolled back (default on a terminal)')
+    .option('--no-wait', 'do not wait')
+    .option('--timeout <seconds>', 'wait for so long', whole(1, 86_400), 120)
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('deploy ./my-function', 'deploy hello.py --device pump-7 --device pump-8 --wait', 'deploy ./my-function --all -o json'))
+    .action(action(async (call, path: string, options) => (await import('./verbs/deploy.ts')).deploy(call, path, options as never)))
+
+  const get = program.command('get').description('list devices, functions, streams, events, dead-letters')
+  get
+    .command('devices')
+    .description('devices of the hub')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('get devices', 'get devices -o json'))
+    .action(action(async (call) => (await import('./verbs/get-devices.ts')).getDevices(call)))
+  get
+    .command('functions')
+    .description('published functions, and where they run')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('get functions'))
+    .action(action(async (call) => (await import('./verbs/get-functions.ts')).getFunctions(call)))
+  get
+    .command('streams')
+    .description('streams at the hub: what is stored, and what is missing')
+    .option('--device <id>', 'only of this device')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('get streams', 'get streams --device pump-7'))
+    .action(action(async (call, options) => (await import('./verbs/get-streams.ts')).getStreams(call, options as never)))
+  get
+    .command('events')
+    .description('events at the hub, the newest last')
+    .option('--stream <name>', 'only of this stream')
+    .option('--device <id>', 'only of this device')
+    .option('--limit <n>', 'so many', whole(1, 1000), 20)
+    .option('-f, --follow', 'go on with those that come')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('get events', 'get events --stream anomalies --follow', "get events --limit 1000 -o json | jq '.events[].body'"))
+    .action(action(async (call, options) => (await import('./verbs/get-events.ts')).getEvents(call, options as never)))
+  get
+    .command('dead-letters')
+    .description('events that a function of this device failed on for good')
+    .option('--limit <n>', 'so many', whole(1, 1000), 20)
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('get dead-letters'))
+    .action(action(async (call, options) => (await import('./verbs/get-dead-letters.ts')).getDeadLetters(call, options as never)))
+
+  program
+    .command('status')
+    .description('hub, device, link, functions, rates, what waits, dead letters: one screen')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('status', 'status -o json'))
+    .action(action(async (call) => (await import('./verbs/status.ts')).status(call)))
+
+  program
+    .command('logs')
+    .argument('[function]')
+    .description('log lines of functions')
+    .option('--device <id>', 'of another device, as the hub has them')
+    .option('--limit <n>', 'so many', whole(1, 1000), 50)
+    .option('-f, --follow', 'go on with those that come')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('logs', 'logs anomaly --follow', 'logs anomaly --device pump-7'))
+    .action(action(async (call, name: string | undefined, options) => (await import('./verbs/logs.ts')).logs(call, name, options as never)))
+
+  program
+    .command('version')
+    .description('versions of dunlin and of its Node')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('version', 'version -o json'))
+    .action(action(async (call) => (await import('./verbs/version.ts')).version(call)))
+
+  return program
+}
+
+const HUB_FLAGS = `
+Flags:
+  --config <hub.yaml>           all that follows, and more, from a file
+  --data-dir <folder>           database, files, keys
+  --name <host>                 a name that devices reach the hub by; may be repeated
+  --api-listen <host:port>      HTTPS: operators, enrolment, bundles
+  --gateway-listen <host:port>  MQTT over TLS: enrolled devices
+  --log-level <level>           debug, info, warn, error
+`
+
+const AGENT_FLAGS = `
+Flags:
+  --config <agent.yaml>         all that follows, and more, from a file
+  --data-dir <folder>           events, functions, identity
+  --name <device>               the device's name when it enrols (default: the host name)
+  --hub <url>                   https://host:port of the hub
+  --claim-token-file <file>     enrols the device when it is not yet
+  --broker-listen <host:port>   the device's MQTT broker
+  --http-listen <host:port>     http triggers
+  --log-level <level>           debug, info, warn, error
+`
+
+/** A verb whose arguments all go to another program. */
+function passedOn(program: Command, name: string, description: string, help: string): Command {
+  return program
+    .command(name)
+    .argument('[flags...]')
+    .description(description)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .addHelpText('after', help)
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value]
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < min || value > max) throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
+    return value
+  }
+}

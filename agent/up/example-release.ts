@@ -1,0 +1,43 @@
+/**
+ * The example functions on the device. They are deployed when their content is another than what was deployed last, so that what
+ * somebody else has deployed or removed since stays as it is.
+ */
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { readFileIfThere, writeDurably } from '../../runtime/base/durable-file.ts'
+import type { HubClient } from '../cli/hub-client.ts'
+import { publishFunction } from '../cli/publish.ts'
+import { readBundle } from '../publisher/bundle.ts'
+import { openFunctionSource } from '../source/function-source.ts'
+
+export const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
+export const EXAMPLE_FUNCTIONS = ['anomaly', 'enrich', 'alert']
+
+export interface ExampleRelease {
+  readonly functions: ReadonlyArray<{ readonly name: string; readonly version: number }>
+  /** Gives them to a device, and remembers that. */
+  assign(device: string): Promise<void>
+}
+
+/** Publishes them; undefined when they are as they were. */
+export async function prepareExampleRelease(hub: HubClient, home: { readonly path: string; readonly publisher: string }): Promise<ExampleRelease | undefined> {
+  const record = join(home.path, 'example-release')
+  const sources = EXAMPLE_FUNCTIONS.map((name) => openFunctionSource(join(EXAMPLES, name)))
+  const digest = createHash('sha256')
+  for (const { config, folder, configName } of sources) digest.update(readBundle(folder, { name: config.name, version: 1, config: configName }).manifestText)
+  const content = digest.digest('hex')
+  if (readFileIfThere(record)?.trim() === content) return undefined
+  const functions: Array<{ name: string; version: number }> = []
+  for (const source of sources) {
+    const { name, version } = await publishFunction(hub, home.publisher, source)
+    functions.push({ name, version })
+  }
+  return {
+    functions,
+    assign: async (device) => {
+      await hub.post('/v1/releases', { functions, devices: [device] })
+      writeDurably(record, `${content}\n`)
+    },
+  }
+}
