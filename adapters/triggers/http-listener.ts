@@ -8,6 +8,7 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_MS = 5_000
+/** Without a setting of its own. */
 const CONNECTIONS_MAX = 1_000
 
 export interface ListenAddress {
@@ -19,13 +20,15 @@ export interface ListenAddress {
 export class HttpListener {
   readonly #wanted: ListenAddress
   readonly #setting: string
+  readonly #connectionsMax: number
   readonly #routes = new Map<string, HttpHandler>()
   #server: Server | undefined
   #opening: Promise<void> | undefined
 
   /** `setting` names where the port is configured, for the error when it is taken. */
-  constructor(wanted: ListenAddress, setting: string) {
+  constructor(wanted: ListenAddress, setting: string, connectionsMax = CONNECTIONS_MAX) {
     this.#wanted = wanted
+    this.#connectionsMax = connectionsMax
     this.#setting = setting
   }
 
@@ -73,7 +76,7 @@ export class HttpListener {
     const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
       this.#route(request, response),
     )
-    server.maxConnections = CONNECTIONS_MAX
+    server.maxConnections = this.#connectionsMax
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(this.#wanted.port, this.#wanted.host, () => {

@@ -1,0 +1,109 @@
+/**
+ * The agent as a process. Prints one JSON line on stdout when it serves, logs JSON lines on stderr. The first SIGTERM or SIGINT
+ * drains, the second ends at once. Exit codes are those of the `dunlin` command (docs/cli.md).
+ */
+import { parseArgs } from 'node:util'
+import { ConfigError } from '../config/config-error.ts'
+import { loadAgentConfig, type AgentOverrides } from '../config/agent-config.ts'
+import type { LogLevelName } from '../config/agent-types.ts'
+import { codeOf, describeError } from '../runtime/base/errors.ts'
+import { exitWithParent } from '../runtime/base/exit-with-parent.ts'
+import { openLogger, type Logger } from '../runtime/base/log.ts'
+import { openAgent, type Agent } from './agent.ts'
+
+const EXIT = { failed: 1, usage: 2, tryAgain: 75, config: 78, interrupted: 130 } as const
+const STOP_MS_MAX = 15_000
+/** The store lost its disk: a new start reads what is there and goes on. */
+const EXIT_DISK = EXIT.tryAgain
+
+const USAGE = `usage: dunlin agent [--config agent.yaml] [--data-dir DIR] [--name NAME] [--hub URL] [--claim-token-file FILE]
+                    [--broker-listen HOST:PORT] [--http-listen HOST:PORT] [--log-level LEVEL] [--run FOLDER|FILE]`
+
+async function main(): Promise<void> {
+  process.umask(0o077)
+  const flags = readFlags()
+  const config = await loadAgentConfig(flags.config ?? null, overridesOf(flags))
+  const logger = openLogger({ level: config.log.level, name: 'agent' })
+  const onFatal = (error: Error) => {
+    logger.error({ error: describeError(error) }, 'the store failed; stopping, so that nothing more is acknowledged')
+    process.exit(EXIT_DISK)
+  }
+  process.on('uncaughtException', (error) => {
+    logger.error({ error: error.stack ?? String(error) }, 'a bug ended the agent')
+    process.exit(EXIT.failed)
+  })
+  let agent: Agent
+  try {
+    agent = await openAgent({ config, logger, onFatal, ...(flags.run === undefined ? {} : { source: flags.run }) })
+  } catch (error) {
+    fail(describeError(error), codeOf(error) === 'config-invalid' ? EXIT.config : EXIT.failed)
+  }
+  stopOnSignal(agent, logger)
+  exitWithParent()
+  const { broker, http, socket, device } = agent
+  process.stdout.write(`${JSON.stringify({ event: 'ready', broker, http, socket, device, pid: process.pid })}\n`)
+}
+
+type Flags = ReturnType<typeof readFlags>
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        config: { type: 'string' },
+        'data-dir': { type: 'string' },
+        name: { type: 'string' },
+        hub: { type: 'string' },
+        'claim-token-file': { type: 'string' },
+        'broker-listen': { type: 'string' },
+        'http-listen': { type: 'string' },
+        'log-level': { type: 'string' },
+        run: { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    return fail(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
+  }
+}
+
+function overridesOf(flags: Flags): AgentOverrides {
+  return {
+    ...(flags['data-dir'] === undefined ? {} : { dataDir: flags['data-dir'] }),
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.hub === undefined && flags['claim-token-file'] === undefined
+      ? {}
+      : {
+          hub: {
+            ...(flags.hub === undefined ? {} : { url: flags.hub }),
+            ...(flags['claim-token-file'] === undefined ? {} : { claimTokenFile: flags['claim-token-file'] }),
+          },
+        }),
+    ...(flags['broker-listen'] === undefined ? {} : { broker: { listen: flags['broker-listen'] } }),
+    ...(flags['http-listen'] === undefined ? {} : { http: { listen: flags['http-listen'] } }),
+    // The schema refuses what is no level.
+    ...(flags['log-level'] === undefined ? {} : { log: { level: flags['log-level'] as LogLevelName } }),
+  }
+}
+
+function stopOnSignal(agent: Agent, logger: Logger): void {
+  let isStopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(EXIT.interrupted)
+    isStopping = true
+    logger.info({ signal }, 'stopping: running handlers may end')
+    setTimeout(() => process.exit(EXIT.failed), STOP_MS_MAX).unref()
+    agent.close().then(
+      () => process.exit(0),
+      (error: unknown) => fail(describeError(error), EXIT.failed),
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+function fail(text: string, code: number): never {
+  process.stderr.write(`${text}\n`)
+  process.exit(code)
+}
+
+main().catch((error: unknown) => fail(describeError(error), error instanceof ConfigError ? EXIT.config : EXIT.failed))
