@@ -23,7 +23,8 @@ export interface TufClientOptions {
   readonly firstRoot: string
 }
 
-const METADATA_PATH = '/device/v1/tuf'
+/** tuf-js builds whole URLs; only the path of one is used. */
+const METADATA_URL = 'https://hub/device/v1/tuf'
 const TARGETS_PATH = '/device/v1/targets'
 /** Taken over in this order: what is newer never stands on something older that is missing. */
 const FILES = ['root.json', 'timestamp.json', 'snapshot.json', 'targets.json']
@@ -46,7 +47,7 @@ export class TufClient {
     const fetcher = new HubFetcher(this.#options.https, signal)
     try {
       const { Updater } = await import('tuf-js')
-      const updater = new Updater({ metadataDir: scratch, metadataBaseUrl: METADATA_PATH, fetcher })
+      const updater = new Updater({ metadataDir: scratch, metadataBaseUrl: METADATA_URL, fetcher })
       const target = await this.#target(updater, fetcher, targetPath(name, version))
       if (!target) {
         throw new TrustError('version-unsigned', `Cannot deploy ${name} version ${version}: no publisher has signed it`, {
@@ -107,7 +108,7 @@ class HubFetcher implements Fetcher {
 
   async downloadBytes(url: string, maxLength: number): Promise<Buffer> {
     try {
-      return await this.#https.bytes(url, maxLength, { signal: this.#signal })
+      return await this.#https.bytes(new URL(url, METADATA_URL).pathname, maxLength, { signal: this.#signal })
     } catch (error) {
       // How the walk along the root versions ends: there is no newer one.
       if (error instanceof HubError && error.status === 404 && url.endsWith('.root.json')) {
