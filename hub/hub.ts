@@ -72,7 +72,11 @@ async function wire({ config, logger, onBroken = () => {} }: HubOptions, closer:
   const server = await openServerCertificate(inDataDir('ca'), authority, config.names)
   const tls = { key: server.key, chain: server.chain, ca: authority.certificate }
 
-  const trust = new TrustRepository(new RepositoryFiles(inDataDir('tuf')), openOnlineKeys(inDataDir('keys')), logger.child({ part: 'trust' }))
+  const trust = new TrustRepository(
+    new RepositoryFiles(inDataDir('tuf')),
+    openOnlineKeys(inDataDir('keys')),
+    logger.child({ part: 'trust' }),
+  )
   trust.open()
   closer.push(() => trust.close())
 
@@ -90,9 +94,15 @@ async function wire({ config, logger, onBroken = () => {} }: HubOptions, closer:
 
   const commit = new GroupCommit(database, { onBroken })
   closer.push(() => commit.flush())
-  const ingest = new HubIngest({ database, devices, commit, logger: logger.child({ part: 'ingest' }) }, { logLinesPerDeviceMax: limits.logLinesPerDeviceMax })
+  const ingest = new HubIngest(
+    { database, devices, commit, logger: logger.child({ part: 'ingest' }) },
+    { logLinesPerDeviceMax: limits.logLinesPerDeviceMax },
+  )
 
-  const gateway = new Gateway({ devices, releases, ingest, commit, tls, logger: logger.child({ part: 'gateway' }) }, { listen: config.gateway, limits })
+  const gateway = new Gateway(
+    { devices, releases, ingest, commit, tls, logger: logger.child({ part: 'gateway' }) },
+    { listen: config.gateway, limits },
+  )
   await gateway.open()
   closer.push(() => gateway.close())
   const logFailure = (error: unknown) => logger.error({ err: error }, 'cannot tell a device its desired state')

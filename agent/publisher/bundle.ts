@@ -37,7 +37,8 @@ export function readBundle(folder: string, options: { name: string; version: num
     const file = join(folder, path)
     const content = readFileSync(file)
     bytes += content.length
-    if (entries.length >= FILES_MAX || bytes > BYTES_MAX) throw new InputError('bundle-too-large', `Cannot bundle ${folder}: more than ${FILES_MAX} files or ${BYTES_MAX} bytes`)
+    if (entries.length >= FILES_MAX || bytes > BYTES_MAX)
+      throw new InputError('bundle-too-large', `Cannot bundle ${folder}: more than ${FILES_MAX} files or ${BYTES_MAX} bytes`)
     const sha256 = createHash('sha256').update(content).digest('hex')
     entries.push({ path, size: content.length, sha256, executable: (lstatSync(file).mode & 0o111) !== 0 })
     if (!files.some((other) => other.sha256 === sha256)) files.push({ path, sha256, content })
@@ -57,7 +58,10 @@ function walk(folder: string, at = folder): string[] {
       const path = relative(folder, file).split(sep).join('/')
       if (SKIPPED.has(entry.name) || SKIPPED.has(path)) return []
       if (entry.isDirectory()) return walk(folder, file)
-      if (!entry.isFile()) throw new InputError('bundle-not-plain', `Cannot bundle ${path}: it is no plain file`, { hint: 'Replace links by what they point to' })
+      if (!entry.isFile())
+        throw new InputError('bundle-not-plain', `Cannot bundle ${path}: it is no plain file`, {
+          hint: 'Replace links by what they point to',
+        })
       return [path]
     })
 }

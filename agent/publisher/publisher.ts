@@ -68,7 +68,8 @@ export class Publisher {
     const bytes = Buffer.from(manifest)
     const target = new TargetFile({ path, length: bytes.length, hashes: { sha256: createHash('sha256').update(bytes).digest('hex') } })
     const before = previous.targets[path]
-    if (before && !before.equals(target)) throw new TrustError('target-changed', `Cannot sign ${path}: another manifest was published under it`)
+    if (before && !before.equals(target))
+      throw new TrustError('target-changed', `Cannot sign ${path}: another manifest was published under it`)
     return this.#signTargets(previous.version + 1, [...Object.values(previous.targets).filter((other) => other.path !== path), target])
   }
 
@@ -92,14 +93,21 @@ export class Publisher {
     try {
       this.#targetsKey.key.verifySignature(targets)
     } catch (cause) {
-      throw new TrustError('targets-foreign', 'Cannot sign on top of targets that this publisher did not sign', { cause, hint: 'Is this the publisher folder of this hub?' })
+      throw new TrustError('targets-foreign', 'Cannot sign on top of targets that this publisher did not sign', {
+        cause,
+        hint: 'Is this the publisher folder of this hub?',
+      })
     }
     const newest = readFileIfThere(this.#file('newest.targets.json'))
     const newestVersion = newest === undefined ? 1 : parseTargets(newest).signed.version
     if (targets.signed.version < newestVersion) {
-      throw new TrustError('targets-rolled-back', `Cannot sign on top of targets ${targets.signed.version}: ${newestVersion} was published`, {
-        hint: 'The hub was restored from a backup or is not to be trusted',
-      })
+      throw new TrustError(
+        'targets-rolled-back',
+        `Cannot sign on top of targets ${targets.signed.version}: ${newestVersion} was published`,
+        {
+          hint: 'The hub was restored from a backup or is not to be trusted',
+        },
+      )
     }
     return targets.signed
   }

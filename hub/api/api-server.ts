@@ -103,25 +103,31 @@ export class ApiServer {
     const address = http.req.socket.remoteAddress ?? ''
     const body = route.body ? await this.#readJson(route, http) : undefined
     const query = new URLSearchParams(http.querystring)
-    const answer = await route.handler({ params, query, body, device, address, http })
+    const answer = await route.handler({ params, query, body: body as never, device, address, http })
     if (answer !== undefined) http.body = answer
   }
 
   #letIn({ auth }: Route, http: Koa.Context): Device | undefined {
     if (auth === 'operator' && !this.#parts.adminToken.matches(http.get('Authorization'))) {
       http.set('WWW-Authenticate', 'Bearer')
-      throw new TrustError('operator-token-required', 'Cannot do this without the operator token', { hint: "It is in the file admin-token of the hub's data directory" })
+      throw new TrustError('operator-token-required', 'Cannot do this without the operator token', {
+        hint: "It is in the file admin-token of the hub's data directory",
+      })
     }
     return auth === 'device' ? this.#authenticateDevice(http.req.socket as TLSSocket) : undefined
   }
 
   #authenticateDevice(socket: TLSSocket): Device {
-    if (!socket.authorized) throw new TrustError('device-certificate-required', 'Cannot do this without a device certificate of this hub', { hint: 'Enrol the device first' })
+    if (!socket.authorized)
+      throw new TrustError('device-certificate-required', 'Cannot do this without a device certificate of this hub', {
+        hint: 'Enrol the device first',
+      })
     return this.#parts.devices.authenticate(socket.getPeerCertificate())
   }
 
   async #readJson(route: Route, http: Koa.Context): Promise<unknown> {
-    if (!http.is('application/json')) throw new InputError('content-type-unknown', 'Cannot read the body: expected Content-Type: application/json')
+    if (!http.is('application/json'))
+      throw new InputError('content-type-unknown', 'Cannot read the body: expected Content-Type: application/json')
     const bytesMax = route.bodyBytesMax ?? this.#options.limits.requestBytesMax
     return checkShape(route.body!, parseJson(await readBody(http.req, { bytesMax, timeoutMs: BODY_TIMEOUT_MS })), 'body')
   }
@@ -129,7 +135,11 @@ export class ApiServer {
   #fail(http: Koa.Context, error: unknown): void {
     const { status, body } = errorAnswer(error)
     if (status >= 500) this.#parts.logger.error({ err: error, method: http.method, path: http.path }, 'request failed')
-    else if (status === 401 || status === 403) this.#parts.logger.warn({ code: codeOf(error), method: http.method, path: http.path, address: http.req.socket.remoteAddress }, 'request refused')
+    else if (status === 401 || status === 403)
+      this.#parts.logger.warn(
+        { code: codeOf(error), method: http.method, path: http.path, address: http.req.socket.remoteAddress },
+        'request refused',
+      )
     http.status = status
     http.remove('Content-Length')
     http.body = body
@@ -148,5 +158,8 @@ function checkHost(rawHeaders: readonly string[]): void {
 function listenError(cause: unknown, host: string, port: number): Error {
   if (codeOf(cause) !== 'EADDRINUSE' && codeOf(cause) !== 'EACCES') return cause as Error
   const why = codeOf(cause) === 'EACCES' ? 'this user may not use the port' : 'something else listens there'
-  return new ResourceError('port-taken', `Cannot listen on ${host}:${port} (api): ${why}`, { cause, hint: 'Change "api" in hub.yaml or --api-listen' })
+  return new ResourceError('port-taken', `Cannot listen on ${host}:${port} (api): ${why}`, {
+    cause,
+    hint: 'Change "api" in hub.yaml or --api-listen',
+  })
 }

@@ -26,11 +26,13 @@ export interface Route {
   /** JSON body; routes without one take none, but for those that stream it themselves. */
   readonly body?: v.GenericSchema
   readonly bodyBytesMax?: number
-  /** Returns what is answered as JSON; undefined when it has answered through `http`. */
-  readonly handler: (call: Call<any>) => unknown
+  /** The body it is given is what `body` makes of it. Returns what is answered as JSON; undefined when it has answered through `http`. */
+  readonly handler: (call: Call<never>) => unknown
 }
 
 /** A typed route: the handler's body is what the schema makes of it. */
-export function route<S extends v.GenericSchema>(given: Omit<Route, 'handler' | 'body'> & { body: S; handler: (call: Call<v.InferOutput<S>>) => unknown }): Route {
+export function route<S extends v.GenericSchema>(
+  given: Omit<Route, 'handler' | 'body'> & { body: S; handler: (call: Call<v.InferOutput<S>>) => unknown },
+): Route {
   return given
 }

@@ -8,7 +8,12 @@ export function sendBlob(http: Koa.Context, blobs: BlobStore, digest: string): v
   const size = blobs.size(digest)
   if (size === undefined) throw new InputError('blob-unknown', 'Cannot find this blob')
   const etag = `"${digest}"`
-  http.set({ 'Accept-Ranges': 'bytes', ETag: etag, 'Content-Type': 'application/octet-stream', 'Cache-Control': 'private, immutable, max-age=31536000' })
+  http.set({
+    'Accept-Ranges': 'bytes',
+    ETag: etag,
+    'Content-Type': 'application/octet-stream',
+    'Cache-Control': 'private, immutable, max-age=31536000',
+  })
   // If-Range: a part only helps when it is a part of the same thing.
   const ifRange = http.get('If-Range')
   const header = ifRange === '' || ifRange === etag ? http.get('Range') : ''

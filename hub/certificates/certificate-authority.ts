@@ -58,7 +58,9 @@ export class CertificateAuthority {
     const [file, publicFile] = [join(folder, 'authority.pem'), join(folder, 'ca.pem')]
     let pem = readPrivateFile(file)
     if (pem === undefined && readFileIfThere(publicFile) !== undefined) {
-      throw new TrustError('ca-key-missing', `Cannot find ${file}, but ${publicFile} is there`, { hint: 'Restore it from the backup: every device trusts this authority' })
+      throw new TrustError('ca-key-missing', `Cannot find ${file}, but ${publicFile} is there`, {
+        hint: 'Restore it from the backup: every device trusts this authority',
+      })
     }
     if (pem === undefined) {
       pem = await makeAuthority()

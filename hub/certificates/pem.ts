@@ -10,7 +10,8 @@ export interface KeyAndCertificate {
 export function splitPem(text: string, file: string): KeyAndCertificate {
   const key = block(text, 'PRIVATE KEY')
   const certificate = block(text, 'CERTIFICATE')
-  if (key === undefined || certificate === undefined) throw new TrustError('pem-incomplete', `Cannot use ${file}: expected a private key and a certificate`)
+  if (key === undefined || certificate === undefined)
+    throw new TrustError('pem-incomplete', `Cannot use ${file}: expected a private key and a certificate`)
   if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
     throw new TrustError('pem-mismatch', `Cannot use ${file}: its certificate is of another key`)
   }

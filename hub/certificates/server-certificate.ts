@@ -17,7 +17,11 @@ export interface ServerCertificate {
   readonly expiresMs: number
 }
 
-export async function openServerCertificate(folder: string, authority: CertificateAuthority, names: readonly string[]): Promise<ServerCertificate> {
+export async function openServerCertificate(
+  folder: string,
+  authority: CertificateAuthority,
+  names: readonly string[],
+): Promise<ServerCertificate> {
   const file = join(folder, 'server.pem')
   const wanted = [...new Set([...names, ...ALWAYS])]
   let pem = readPrivateFile(file)

@@ -99,18 +99,26 @@ function configure(raw: Database.Database, path: string): void {
   const journal = raw.pragma('journal_mode', { simple: true })
   const synchronous = raw.pragma('synchronous', { simple: true })
   if (journal !== 'wal' || synchronous !== 2) {
-    throw new ResourceError('database-not-durable', `Cannot use ${path}: journal ${journal}, synchronous ${synchronous}, expected wal and 2`, {
-      hint: 'Put the data directory on a local file system',
-    })
+    throw new ResourceError(
+      'database-not-durable',
+      `Cannot use ${path}: journal ${journal}, synchronous ${synchronous}, expected wal and 2`,
+      {
+        hint: 'Put the data directory on a local file system',
+      },
+    )
   }
 }
 
 function migrate(raw: Database.Database, path: string): void {
   const version = Number(raw.pragma('user_version', { simple: true }))
   if (version > migrations.length) {
-    throw new ResourceError('database-newer', `Cannot open ${path}: it is of version ${version}, this hub knows up to ${migrations.length}`, {
-      hint: 'Start the newer hub that wrote it, or restore the backup made before the upgrade',
-    })
+    throw new ResourceError(
+      'database-newer',
+      `Cannot open ${path}: it is of version ${version}, this hub knows up to ${migrations.length}`,
+      {
+        hint: 'Start the newer hub that wrote it, or restore the backup made before the upgrade',
+      },
+    )
   }
   for (let next = version; next < migrations.length; next++) {
     raw

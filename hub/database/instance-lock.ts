@@ -10,7 +10,10 @@ export function lockInstance(path: string): () => void {
   } catch (cause) {
     lock.close()
     if (codeOf(cause) !== 'SQLITE_BUSY') throw cause
-    throw new ResourceError('data-dir-in-use', `Cannot start: another hub uses this data directory (${path})`, { cause, hint: 'Stop it, or choose another dataDir' })
+    throw new ResourceError('data-dir-in-use', `Cannot start: another hub uses this data directory (${path})`, {
+      cause,
+      hint: 'Stop it, or choose another dataDir',
+    })
   }
   return () => lock.close()
 }

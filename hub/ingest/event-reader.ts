@@ -90,7 +90,15 @@ export class EventReader {
       .innerJoin('streams', 'streams.id', 'events.stream')
       .innerJoin('devices', 'devices.num', 'streams.device')
       .select(['events.id', 'events.stream', 'events.seq', 'events.event_id', 'events.time_us', 'events.received_ms'])
-      .select(['events.replayed', 'events.content_type', 'events.head', 'events.body', 'devices.id as device', 'streams.name', 'streams.epoch'])
+      .select([
+        'events.replayed',
+        'events.content_type',
+        'events.head',
+        'events.body',
+        'devices.id as device',
+        'streams.name',
+        'streams.epoch',
+      ])
       .$castTo<Row>()
   }
 }

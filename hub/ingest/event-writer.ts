@@ -42,7 +42,9 @@ export class EventWriter {
     )
     this.#update = raw.prepare('UPDATE streams SET stored = stored + ?, bytes = bytes + ?, max_seq = ? WHERE id = ?')
     this.#removeRange = raw.prepare('DELETE FROM stream_ranges WHERE stream = ? AND first = ?')
-    this.#writeRange = raw.prepare('INSERT INTO stream_ranges (stream, first, last) VALUES (?, ?, ?) ON CONFLICT (stream, first) DO UPDATE SET last = excluded.last')
+    this.#writeRange = raw.prepare(
+      'INSERT INTO stream_ranges (stream, first, last) VALUES (?, ?, ?) ON CONFLICT (stream, first) DO UPDATE SET last = excluded.last',
+    )
   }
 
   /** `device`: its number in the devices table. */
@@ -56,7 +58,8 @@ export class EventWriter {
       stored++
       bytes += row.record.length
     }
-    if (stream.ranges.count > RANGES_MAX) throw new ProtocolError('gaps-max', `Cannot store stream "${frame.stream}": it has more than ${RANGES_MAX} gaps`)
+    if (stream.ranges.count > RANGES_MAX)
+      throw new ProtocolError('gaps-max', `Cannot store stream "${frame.stream}": it has more than ${RANGES_MAX} gaps`)
     if (stored > 0) this.#savePosition(stream, stored, bytes)
     return { stored, duplicates: frame.rows.length - stored }
   }
@@ -101,16 +104,26 @@ export class EventWriter {
 
   #find(device: number, name: string, epoch: string): OpenStream | undefined {
     const { query } = this.#database
-    const row = this.#database.first(query.selectFrom('streams').select('id').where('device', '=', device).where('name', '=', name).where('epoch', '=', epoch))
+    const row = this.#database.first(
+      query.selectFrom('streams').select('id').where('device', '=', device).where('name', '=', name).where('epoch', '=', epoch),
+    )
     if (!row) return undefined
-    const ranges: SeqRange[] = this.#database.all(query.selectFrom('stream_ranges').select(['first', 'last']).where('stream', '=', row.id).orderBy('first'))
+    const ranges: SeqRange[] = this.#database.all(
+      query.selectFrom('stream_ranges').select(['first', 'last']).where('stream', '=', row.id).orderBy('first'),
+    )
     return { id: row.id, ranges: new SeqRanges(ranges) }
   }
 
   #create(device: number, name: string, epoch: string): OpenStream {
     const { query } = this.#database
-    const count = this.#database.first(query.selectFrom('streams').select(({ fn }) => fn.countAll<number>().as('n')).where('device', '=', device))
-    if (count && count.n >= STREAMS_PER_DEVICE_MAX) throw new ResourceError('streams-max', `Cannot open stream "${name}": the device has ${STREAMS_PER_DEVICE_MAX}`)
+    const count = this.#database.first(
+      query
+        .selectFrom('streams')
+        .select(({ fn }) => fn.countAll<number>().as('n'))
+        .where('device', '=', device),
+    )
+    if (count && count.n >= STREAMS_PER_DEVICE_MAX)
+      throw new ResourceError('streams-max', `Cannot open stream "${name}": the device has ${STREAMS_PER_DEVICE_MAX}`)
     const { lastId } = this.#database.run(query.insertInto('streams').values({ device, name, epoch, stored: 0, bytes: 0, max_seq: 0 }))
     return { id: lastId, ranges: new SeqRanges() }
   }

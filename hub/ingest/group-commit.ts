@@ -37,7 +37,9 @@ export class GroupCommit {
   push(item: Item): void {
     if (this.#broken) return item.done(this.#broken)
     if (this.#waitingBytes + item.bytes > BYTES_WAITING_MAX) {
-      return item.done(new ResourceError('hub-busy', `Cannot take more: ${this.#waitingBytes} bytes wait for the disk`, { retryable: true }))
+      return item.done(
+        new ResourceError('hub-busy', `Cannot take more: ${this.#waitingBytes} bytes wait for the disk`, { retryable: true }),
+      )
     }
     this.#waiting.push(item)
     this.#waitingBytes += item.bytes

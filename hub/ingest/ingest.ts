@@ -34,7 +34,10 @@ export class HubIngest implements Ingest {
   readonly #commit: GroupCommit
   readonly #counters = { rows: 0, duplicates: 0, frames: 0, refused: 0 }
 
-  constructor(parts: { database: HubDatabase; devices: Devices; commit: GroupCommit; logger: Logger }, options: { logLinesPerDeviceMax: number }) {
+  constructor(
+    parts: { database: HubDatabase; devices: Devices; commit: GroupCommit; logger: Logger },
+    options: { logLinesPerDeviceMax: number },
+  ) {
     this.#devices = parts.devices
     this.#logger = parts.logger
     this.#commit = parts.commit

@@ -27,7 +27,12 @@ export class LogReader {
     if (after !== null) rows = rows.where('logs.id', '>', after)
     const found = this.#database.all(rows.orderBy('logs.id', after === null ? 'desc' : 'asc').limit(limit))
     if (after === null) found.reverse()
-    const lines = found.map(({ id, time_ms, fields, ...line }) => ({ id, time: timeText(time_ms), ...line, fields: fields && JSON.parse(fields) }))
+    const lines = found.map(({ id, time_ms, fields, ...line }) => ({
+      id,
+      time: timeText(time_ms),
+      ...line,
+      fields: fields && JSON.parse(fields),
+    }))
     return { lines, next: String(found.at(-1)?.id ?? after ?? 0) }
   }
 }

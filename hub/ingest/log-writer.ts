@@ -15,14 +15,17 @@ export class LogWriter {
   constructor(database: HubDatabase, options: { linesPerDeviceMax: number }) {
     this.#database = database
     this.#linesMax = options.linesPerDeviceMax
-    this.#insert = database.raw.prepare('INSERT INTO logs (device, time_ms, received_ms, level, function, message, fields) VALUES (?, ?, ?, ?, ?, ?, ?)')
+    this.#insert = database.raw.prepare(
+      'INSERT INTO logs (device, time_ms, received_ms, level, function, message, fields) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    )
   }
 
   write(device: number, batch: LogBatch, receivedMs: number): void {
     for (const { timeMs, level, function: name, message, fields } of batch.lines) {
       this.#insert.run(device, Math.trunc(timeMs), receivedMs, level, name ?? null, message, fields ? JSON.stringify(fields) : null)
     }
-    if (batch.dropped > 0) this.#insert.run(device, receivedMs, receivedMs, 'warn', null, `${batch.dropped} log lines were dropped on the device`, null)
+    if (batch.dropped > 0)
+      this.#insert.run(device, receivedMs, receivedMs, 'warn', null, `${batch.dropped} log lines were dropped on the device`, null)
     this.#prune(device, batch.lines.length + 1)
   }
 

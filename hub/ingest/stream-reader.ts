@@ -29,12 +29,29 @@ export class StreamReader {
     let rows = query
       .selectFrom('streams')
       .innerJoin('devices', 'devices.num', 'streams.device')
-      .select(['streams.id as num', 'devices.id as device', 'streams.name', 'streams.epoch', 'streams.stored', 'streams.bytes', 'streams.max_seq'])
+      .select([
+        'streams.id as num',
+        'devices.id as device',
+        'streams.name',
+        'streams.epoch',
+        'streams.stored',
+        'streams.bytes',
+        'streams.max_seq',
+      ])
     if (device !== null) rows = rows.where('devices.id', '=', device)
     return this.#database.all(rows.orderBy('devices.id').orderBy('streams.id').limit(limit)).map(({ num, name, max_seq, ...row }) => {
-      const ranges = this.#database.all(query.selectFrom('stream_ranges').select(['first', 'last']).where('stream', '=', num).orderBy('first'))
+      const ranges = this.#database.all(
+        query.selectFrom('stream_ranges').select(['first', 'last']).where('stream', '=', num).orderBy('first'),
+      )
       const gaps = gapsOf(ranges)
-      return { ...row, stream: name, contiguousSeq: contiguousOf(ranges), maxSeq: max_seq, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length }
+      return {
+        ...row,
+        stream: name,
+        contiguousSeq: contiguousOf(ranges),
+        maxSeq: max_seq,
+        gaps: gaps.slice(0, GAPS_SHOWN),
+        gapCount: gaps.length,
+      }
     })
   }
 }

@@ -23,7 +23,10 @@ export class Audit {
     this.#database.run(this.#database.query.insertInto('audit').values(row))
   }
 
-  list(after: number, limit: number): Array<{ id: number; time_ms: number; actor: string; action: string; subject: string; detail: string | null }> {
+  list(
+    after: number,
+    limit: number,
+  ): Array<{ id: number; time_ms: number; actor: string; action: string; subject: string; detail: string | null }> {
     return this.#database.all(this.#database.query.selectFrom('audit').selectAll().where('id', '>', after).orderBy('id').limit(limit))
   }
 }

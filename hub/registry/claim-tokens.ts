@@ -32,7 +32,13 @@ export class ClaimTokens {
   create(options: { uses: number; expiresInMs: number; label: string }): { id: number; token: string; expiresMs: number } {
     const secret = randomBytes(SECRET_BYTES).toString('base64url')
     const now = Date.now()
-    const row = { secret_hash: hashOf(secret), label: options.label, uses_left: options.uses, expires_ms: now + options.expiresInMs, created_ms: now }
+    const row = {
+      secret_hash: hashOf(secret),
+      label: options.label,
+      uses_left: options.uses,
+      expires_ms: now + options.expiresInMs,
+      created_ms: now,
+    }
     const id = this.#database.transaction(() => {
       const { lastId } = this.#database.run(this.#database.query.insertInto('claim_tokens').values(row))
       this.#audit.add({ actor: 'operator', action: 'claim-token.created', subject: String(lastId), detail: { ...options } })
@@ -42,12 +48,16 @@ export class ClaimTokens {
   }
 
   list(): ClaimToken[] {
-    return this.#database.all(this.#database.query.selectFrom('claim_tokens').select(['id', 'label', 'uses_left', 'expires_ms', 'created_ms']).orderBy('id'))
+    return this.#database.all(
+      this.#database.query.selectFrom('claim_tokens').select(['id', 'label', 'uses_left', 'expires_ms', 'created_ms']).orderBy('id'),
+    )
   }
 
   revoke(id: number): boolean {
     return this.#database.transaction(() => {
-      const { changes } = this.#database.run(this.#database.query.updateTable('claim_tokens').set({ uses_left: 0, expires_ms: 0 }).where('id', '=', id))
+      const { changes } = this.#database.run(
+        this.#database.query.updateTable('claim_tokens').set({ uses_left: 0, expires_ms: 0 }).where('id', '=', id),
+      )
       if (changes > 0) this.#audit.add({ actor: 'operator', action: 'claim-token.revoked', subject: String(id) })
       return changes > 0
     })
@@ -70,7 +80,12 @@ export class ClaimTokens {
     const row = this.#database.first(query.selectFrom('claim_tokens').select(['uses_left', 'expires_ms']).where('id', '=', id))
     if (!row) throw unknownToken()
     checkUsable(row)
-    this.#database.run(query.updateTable('claim_tokens').set({ uses_left: row.uses_left - 1 }).where('id', '=', id))
+    this.#database.run(
+      query
+        .updateTable('claim_tokens')
+        .set({ uses_left: row.uses_left - 1 })
+        .where('id', '=', id),
+    )
   }
 }
 

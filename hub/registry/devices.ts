@@ -42,11 +42,13 @@ export class Devices {
   count(): { total: number; accepted: number; connected: number } {
     const { query } = this.#database
     const row = this.#database.first(
-      query.selectFrom('devices').select(({ fn, eb }) => [
-        fn.countAll<number>().as('total'),
-        fn.sum<number>(eb.case().when('state', '=', 'accepted').then(1).else(0).end()).as('accepted'),
-        fn.sum<number>('connected').as('connected'),
-      ]),
+      query
+        .selectFrom('devices')
+        .select(({ fn, eb }) => [
+          fn.countAll<number>().as('total'),
+          fn.sum<number>(eb.case().when('state', '=', 'accepted').then(1).else(0).end()).as('accepted'),
+          fn.sum<number>('connected').as('connected'),
+        ]),
     )
     return { total: row?.total ?? 0, accepted: row?.accepted ?? 0, connected: row?.connected ?? 0 }
   }
@@ -57,7 +59,9 @@ export class Devices {
     const device = typeof commonName === 'string' ? this.find(commonName) : undefined
     if (!certificate || !device) throw new TrustError('device-not-enrolled', 'Cannot let the device in: it is not enrolled at this hub')
     if (device.state !== 'accepted') {
-      throw new TrustError('device-not-accepted', `Cannot let "${device.id}" in: it is ${device.state}`, { hint: 'Enrol it with a new key and a new claim token' })
+      throw new TrustError('device-not-accepted', `Cannot let "${device.id}" in: it is ${device.state}`, {
+        hint: 'Enrol it with a new key and a new claim token',
+      })
     }
     const publicKey = new X509Certificate(certificate.raw).publicKey.export({ type: 'spki', format: 'der' })
     if (digestOf(publicKey) !== device.key_digest) {
@@ -82,7 +86,10 @@ export class Devices {
     this.#database.transaction(() => {
       const { query } = this.#database
       this.#database.run(
-        query.updateTable('devices').set({ state: 'decommissioned', connected: 0, desired_revision: device.desired_revision + 1 }).where('num', '=', device.num),
+        query
+          .updateTable('devices')
+          .set({ state: 'decommissioned', connected: 0, desired_revision: device.desired_revision + 1 })
+          .where('num', '=', device.num),
       )
       this.#database.run(query.deleteFrom('assignments').where('device', '=', device.num))
       this.#audit.add({ actor: 'operator', action: 'device.decommissioned', subject: id })
@@ -99,7 +106,8 @@ export function digestOf(publicKeyDer: Uint8Array): string {
 export function spkiOf(publicKeyPem: string): Buffer {
   try {
     const key = createPublicKey(publicKeyPem)
-    if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key.export({ type: 'spki', format: 'der' })
+    if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
+      return key.export({ type: 'spki', format: 'der' })
   } catch (cause) {
     throw new InputError('key-invalid', 'Cannot read the public key: expected SPKI in PEM', { cause })
   }

@@ -31,7 +31,10 @@ export class Enrolment {
   readonly #authority: CertificateAuthority
   readonly #options: EnrolmentOptions
 
-  constructor(parts: { database: HubDatabase; audit: Audit; tokens: ClaimTokens; devices: Devices; authority: CertificateAuthority }, options: EnrolmentOptions) {
+  constructor(
+    parts: { database: HubDatabase; audit: Audit; tokens: ClaimTokens; devices: Devices; authority: CertificateAuthority },
+    options: EnrolmentOptions,
+  ) {
     this.#database = parts.database
     this.#audit = parts.audit
     this.#tokens = parts.tokens
@@ -59,7 +62,12 @@ export class Enrolment {
       if (raced) return raced
       this.#tokens.use(token.id)
       this.#save(request, keyDigest, token.id, issued)
-      this.#audit.add({ actor: `device ${request.name}`, action: 'device.enrolled', subject: request.name, detail: { token: token.id, serial: issued.serial } })
+      this.#audit.add({
+        actor: `device ${request.name}`,
+        action: 'device.enrolled',
+        subject: request.name,
+        detail: { token: token.id, serial: issued.serial },
+      })
       return { device: request.name, certificate: issued.pem }
     })
   }
@@ -80,7 +88,9 @@ export class Enrolment {
       })
     }
     if (device.state === 'rejected' || (device.state === 'decommissioned' && isSameKey)) {
-      throw new TrustError('device-not-accepted', `Cannot enrol "${device.id}": it is ${device.state}`, { hint: 'Remove the identity on the device, so that it makes a new key' })
+      throw new TrustError('device-not-accepted', `Cannot enrol "${device.id}": it is ${device.state}`, {
+        hint: 'Remove the identity on the device, so that it makes a new key',
+      })
     }
   }
 
@@ -100,14 +110,20 @@ export class Enrolment {
     if (changes > 0) return
     const { devicesMax } = this.#options
     if (this.#devices.count().total >= devicesMax) {
-      throw new ResourceError('devices-max', `Cannot enrol "${request.name}": the hub has ${devicesMax} devices`, { hint: 'Raise limits.devicesMax' })
+      throw new ResourceError('devices-max', `Cannot enrol "${request.name}": the hub has ${devicesMax} devices`, {
+        hint: 'Raise limits.devicesMax',
+      })
     }
-    this.#database.run(query.insertInto('devices').values({ id: request.name, ...values, desired_revision: 0, connected: 0, created_ms: Date.now() }))
+    this.#database.run(
+      query.insertInto('devices').values({ id: request.name, ...values, desired_revision: 0, connected: 0, created_ms: Date.now() }),
+    )
   }
 }
 
 function checkProof({ token, name, publicKey, proof }: EnrolRequest): void {
   const said = Buffer.from(`dunlin-enrol\n${token}\n${name}\n${publicKey}`)
   if (verify('sha256', said, createPublicKey(publicKey), Buffer.from(proof, 'base64'))) return
-  throw new TrustError('proof-invalid', 'Cannot enrol: the proof is not a signature by the public key', { hint: 'docs/protocol.md says what is signed' })
+  throw new TrustError('proof-invalid', 'Cannot enrol: the proof is not a signature by the public key', {
+    hint: 'docs/protocol.md says what is signed',
+  })
 }

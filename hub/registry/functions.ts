@@ -47,7 +47,12 @@ export class Functions {
   find(name: string, version: number): { digest: string; manifest: string } | undefined {
     const { query } = this.#database
     return this.#database.first(
-      query.selectFrom('functions').select(['digest', 'manifest']).where('name', '=', name).where('version', '=', version).where('withdrawn', '=', 0),
+      query
+        .selectFrom('functions')
+        .select(['digest', 'manifest'])
+        .where('name', '=', name)
+        .where('version', '=', version)
+        .where('withdrawn', '=', 0),
     )
   }
 
@@ -73,19 +78,28 @@ export class Functions {
   }
 
   #checkFiles(manifest: BundleManifest): void {
-    if (!manifest.files.some(({ path }) => path === manifest.config)) throw new InputError('config-missing', `Cannot find ${manifest.config} among the files`)
+    if (!manifest.files.some(({ path }) => path === manifest.config))
+      throw new InputError('config-missing', `Cannot find ${manifest.config} among the files`)
     for (const { path, size, sha256 } of manifest.files) {
       const found = this.#blobs.size(sha256)
-      if (found === undefined) throw new InputError('blob-missing', `Cannot publish: ${path} is not here`, { hint: `PUT /v1/blobs/${sha256} first` })
+      if (found === undefined)
+        throw new InputError('blob-missing', `Cannot publish: ${path} is not here`, { hint: `PUT /v1/blobs/${sha256} first` })
       if (found !== size) throw new TrustError('size-mismatch', `Cannot publish: ${path} has ${found} bytes, the manifest says ${size}`)
     }
   }
 
   #checkNewer({ name, version }: BundleManifest): void {
     const { query } = this.#database
-    const newest = this.#database.first(query.selectFrom('functions').select(({ fn }) => fn.max('version').as('version')).where('name', '=', name))
+    const newest = this.#database.first(
+      query
+        .selectFrom('functions')
+        .select(({ fn }) => fn.max('version').as('version'))
+        .where('name', '=', name),
+    )
     if (newest?.version && newest.version >= version) {
-      throw new InputError('version-not-newer', `Cannot publish ${name} ${version}: ${newest.version} is published`, { hint: `Publish it as version ${newest.version + 1}` })
+      throw new InputError('version-not-newer', `Cannot publish ${name} ${version}: ${newest.version} is published`, {
+        hint: `Publish it as version ${newest.version + 1}`,
+      })
     }
   }
 
@@ -97,7 +111,12 @@ export class Functions {
       if (name === undefined || version === undefined) continue
       const digest = target.hashes['sha256']!
       const row = { name, version: Number(version), digest, manifest: this.#blobs.readText(digest), created_ms: Date.now(), withdrawn: 0 }
-      this.#database.run(query.insertInto('functions').values(row).onConflict((c) => c.columns(['name', 'version']).doUpdateSet({ withdrawn: 0 })))
+      this.#database.run(
+        query
+          .insertInto('functions')
+          .values(row)
+          .onConflict((c) => c.columns(['name', 'version']).doUpdateSet({ withdrawn: 0 })),
+      )
     }
   }
 }

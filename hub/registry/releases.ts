@@ -3,7 +3,7 @@
  * assignments changed gets the next desired revision. One release is one transaction.
  */
 import * as v from 'valibot'
-import { DEVICE_ID_PATTERN, Desired, FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
+import { DEVICE_ID_PATTERN, type Desired, FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
 import { InputError } from '../../runtime/base/errors.ts'
 import type { HubDatabase } from '../database/hub-database.ts'
 import type { Audit } from './audit.ts'
@@ -53,7 +53,9 @@ export class Releases {
   create(request: ReleaseRequest): Release {
     for (const { name, version } of request.functions) {
       if (!this.#functions.find(name, version)) {
-        throw new InputError('function-unknown', `Cannot release ${name} ${version}: it is not published`, { hint: 'GET /v1/functions lists what is' })
+        throw new InputError('function-unknown', `Cannot release ${name} ${version}: it is not published`, {
+          hint: 'GET /v1/functions lists what is',
+        })
       }
     }
     const release = this.#database.transaction(() => {
@@ -85,7 +87,10 @@ export class Releases {
     if (devices === '*') return this.#database.all(accepted.orderBy('id'))
     return [...new Set(devices)].map((id) => {
       const device = this.#database.first(accepted.where('id', '=', id))
-      if (!device) throw new InputError('device-unknown', `Cannot release to "${id}": there is no such accepted device`, { hint: 'GET /v1/devices lists them' })
+      if (!device)
+        throw new InputError('device-unknown', `Cannot release to "${id}": there is no such accepted device`, {
+          hint: 'GET /v1/devices lists them',
+        })
       return device
     })
   }
@@ -99,7 +104,8 @@ export class Releases {
     for (const { name, version, disabled } of request.functions) after.set(name, { function: name, version, disabled: disabled ? 1 : 0 })
     const rows = [...after.values()].sort((a, b) => (a.function < b.function ? -1 : 1))
     if (JSON.stringify(rows) === JSON.stringify(before)) return false
-    if (rows.length > FUNCTIONS_PER_DEVICE_MAX) throw new InputError('functions-max', `Cannot give "${device.id}" ${rows.length} functions, at most ${FUNCTIONS_PER_DEVICE_MAX}`)
+    if (rows.length > FUNCTIONS_PER_DEVICE_MAX)
+      throw new InputError('functions-max', `Cannot give "${device.id}" ${rows.length} functions, at most ${FUNCTIONS_PER_DEVICE_MAX}`)
     this.#database.run(query.deleteFrom('assignments').where('device', '=', device.num))
     for (const row of rows) this.#database.run(query.insertInto('assignments').values({ device: device.num, ...row }))
     this.#database.run(
@@ -113,6 +119,8 @@ export class Releases {
 
   #assignments(device: number): Array<{ function: string; version: number; disabled: number }> {
     const { query } = this.#database
-    return this.#database.all(query.selectFrom('assignments').select(['function', 'version', 'disabled']).where('device', '=', device).orderBy('function'))
+    return this.#database.all(
+      query.selectFrom('assignments').select(['function', 'version', 'disabled']).where('device', '=', device).orderBy('function'),
+    )
   }
 }

@@ -17,7 +17,9 @@ function parse<T>(role: string, text: string, read: (json: JsonObject) => T): T 
   try {
     return read(parseJson(text) as JsonObject)
   } catch (cause) {
-    throw new TrustError('metadata-invalid', `Cannot read ${role} metadata: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new TrustError('metadata-invalid', `Cannot read ${role} metadata: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
   }
 }
 
@@ -26,9 +28,13 @@ export function verifySigned(root: Metadata<Root>, role: string, metadata: Metad
   try {
     root.verifyDelegate(role, metadata)
   } catch (cause) {
-    throw new TrustError('signature-missing', `Cannot trust ${role} metadata of version ${metadata.signed.version}: ${cause instanceof Error ? cause.message : ''}`, {
-      cause,
-      hint: 'Sign it with the keys that root.json names',
-    })
+    throw new TrustError(
+      'signature-missing',
+      `Cannot trust ${role} metadata of version ${metadata.signed.version}: ${cause instanceof Error ? cause.message : ''}`,
+      {
+        cause,
+        hint: 'Sign it with the keys that root.json names',
+      },
+    )
   }
 }

@@ -4,7 +4,7 @@
  *
  * Changes run one at a time. Nothing is answered before its files are fsynced.
  */
-import { MetaFile, Metadata, MetadataKind, Snapshot, TargetFile, Timestamp, type Root, type Targets } from '@tufjs/models'
+import { MetaFile, Metadata, MetadataKind, Snapshot, Timestamp, type Root, type TargetFile, type Targets } from '@tufjs/models'
 import { createHash } from 'node:crypto'
 import { DunlinError, InputError, TrustError } from '../../runtime/base/errors.ts'
 import type { Logger } from '../../runtime/base/log.ts'
@@ -105,7 +105,8 @@ export class TrustRepository {
     verifySigned(root, 'targets', targets)
     checkFresh('targets', targets.signed)
     const expected = current === undefined ? 1 : current.targets.signed.version + 1
-    if (targetsText !== current?.targetsText && targets.signed.version !== expected) throw wrongVersion('targets', targets.signed.version, expected)
+    if (targetsText !== current?.targetsText && targets.signed.version !== expected)
+      throw wrongVersion('targets', targets.signed.version, expected)
     if (current === undefined && Object.keys(targets.signed.targets).length > 0) {
       throw new InputError('targets-not-empty', 'Cannot begin with targets that name functions: publish them one by one')
     }
@@ -126,7 +127,8 @@ export class TrustRepository {
     checkTarget(targets.signed.targets[path], path, text)
     if (targetsText === previousText) return undefined
     checkFresh('targets', targets.signed)
-    if (targets.signed.version !== previous.signed.version + 1) throw wrongVersion('targets', targets.signed.version, previous.signed.version + 1)
+    if (targets.signed.version !== previous.signed.version + 1)
+      throw wrongVersion('targets', targets.signed.version, previous.signed.version + 1)
     checkUnchanged(previous, targets, new Set([path]))
     return () => {
       this.#files.write(`${targets.signed.version}.targets.json`, targetsText)
@@ -163,7 +165,12 @@ export class TrustRepository {
 
   #signSnapshot(version: number, targetsVersion: number, targetsText: string): Metadata<Snapshot> {
     const snapshot = new Metadata(
-      new Snapshot({ version, specVersion: '1.0.31', expires: expiresIn(SNAPSHOT_LIFETIME_MS), meta: { 'targets.json': metaFile(targetsVersion, targetsText) } }),
+      new Snapshot({
+        version,
+        specVersion: '1.0.31',
+        expires: expiresIn(SNAPSHOT_LIFETIME_MS),
+        meta: { 'targets.json': metaFile(targetsVersion, targetsText) },
+      }),
     )
     snapshot.sign((data) => this.#keys.snapshot.sign(data))
     return snapshot
@@ -176,7 +183,12 @@ export class TrustRepository {
     if (this.#files.read(`${version}.snapshot.json`) !== snapshotText) this.#files.write(`${version}.snapshot.json`, snapshotText)
     const timestampVersion = current.timestampVersion + 1
     const timestamp = new Metadata(
-      new Timestamp({ version: timestampVersion, specVersion: '1.0.31', expires: expiresIn(TIMESTAMP_LIFETIME_MS), snapshotMeta: metaFile(version, snapshotText) }),
+      new Timestamp({
+        version: timestampVersion,
+        specVersion: '1.0.31',
+        expires: expiresIn(TIMESTAMP_LIFETIME_MS),
+        snapshotMeta: metaFile(version, snapshotText),
+      }),
     )
     timestamp.sign((data) => this.#keys.timestamp.sign(data))
     this.#files.write('timestamp.json', JSON.stringify(timestamp.toJSON()))
@@ -202,7 +214,10 @@ export class TrustRepository {
     if (!newest || timestampText === undefined) return undefined
     const root = parseRoot(newest.text)
     const timestamp = Metadata.fromJSON(MetadataKind.Timestamp, JSON.parse(timestampText))
-    const stored = Metadata.fromJSON(MetadataKind.Snapshot, JSON.parse(this.#need(`${timestamp.signed.snapshotMeta.version}.snapshot.json`)))
+    const stored = Metadata.fromJSON(
+      MetadataKind.Snapshot,
+      JSON.parse(this.#need(`${timestamp.signed.snapshotMeta.version}.snapshot.json`)),
+    )
     const meta = stored.signed.meta['targets.json']
     let targetsText = this.#need(`${meta?.version ?? 0}.targets.json`)
     meta?.verify(Buffer.from(targetsText))
@@ -218,7 +233,10 @@ export class TrustRepository {
 
   #need(name: string): string {
     const text = this.#files.read(name)
-    if (text === undefined) throw new TrustError('repository-damaged', `Cannot find ${name} of the TUF repository`, { hint: 'Restore the folder tuf/ from the backup' })
+    if (text === undefined)
+      throw new TrustError('repository-damaged', `Cannot find ${name} of the TUF repository`, {
+        hint: 'Restore the folder tuf/ from the backup',
+      })
     return text
   }
 
@@ -267,7 +285,8 @@ function checkTarget(target: TargetFile | undefined, path: string, text: string)
 function checkUnchanged(previous: Metadata<Targets>, next: Metadata<Targets>, added: ReadonlySet<string>): void {
   for (const [path, target] of Object.entries(next.signed.targets)) {
     const before = previous.signed.targets[path]
-    if (before && !before.equals(target)) throw new TrustError('target-changed', `Cannot change ${path}: a published version stays as it is`)
+    if (before && !before.equals(target))
+      throw new TrustError('target-changed', `Cannot change ${path}: a published version stays as it is`)
     if (!before && !added.has(path)) throw new TrustError('target-unknown', `Cannot add ${path}: its manifest was not sent`)
   }
 }

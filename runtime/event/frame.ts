@@ -133,7 +133,8 @@ function checkRecord(record: Buffer, row: number): void {
   if (record.length < RECORD_HEADER_BYTES || record.readUInt32LE(AT.size) !== record.length) throw invalid(`the size of record ${row}`)
   if (record[AT.kind] !== Kind.emit) throw invalid(`record ${row} is of kind ${record[AT.kind]}`)
   const used = RECORD_HEADER_BYTES + record.readUInt32LE(AT.headLength) + record.readUInt32LE(AT.bodyLength)
-  if (used > record.length || record.length - used >= RECORD_ALIGN || record.length % RECORD_ALIGN !== 0) throw invalid(`the lengths in record ${row}`)
+  if (used > record.length || record.length - used >= RECORD_ALIGN || record.length % RECORD_ALIGN !== 0)
+    throw invalid(`the lengths in record ${row}`)
 }
 
 function invalid(what: string, cause?: unknown): ProtocolError {

@@ -6,7 +6,10 @@ import type { FrameRow } from '../../runtime/event/frame.ts'
 const ids = new UuidSource()
 
 /** A record as a stream keeps it. */
-export function emittedRecord(body: string | Buffer, options: { contentType?: string; headers?: Record<string, string>; replayed?: boolean; timeMs?: number } = {}): Buffer {
+export function emittedRecord(
+  body: string | Buffer,
+  options: { contentType?: string; headers?: Record<string, string>; replayed?: boolean; timeMs?: number } = {},
+): Buffer {
   const head = new HeadWriter()
   if (options.contentType) head.add(Tag.contentType, options.contentType)
   for (const [key, value] of Object.entries(options.headers ?? {})) head.add(Tag.header, value, key)

@@ -1,14 +1,14 @@
 /** A real hub on port 0 in a folder of its own: in process, or as a child that can be killed. And what a device and an operator do with it. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request, type RequestOptions } from 'node:https'
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import { connect as connectMqtt, connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { Publisher, type OnlineKeys } from '../../agent/publisher/publisher.ts'
 import { parseHubConfig, type HubOverrides } from '../../config/hub-config.ts'
 import type { Listen } from '../../config/listen.ts'
@@ -21,6 +21,7 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders
   readonly bytes: Buffer
   /** Tests look into answers of many shapes. */
+  // oxlint-disable-next-line typescript/no-explicit-any
   readonly json: any
 }
 
@@ -67,7 +68,16 @@ export async function startHub({ dataDir = temporaryFolder(), overrides = {}, lo
 
 /** The hub as a process of its own, to be killed. */
 export async function spawnHub(dataDir: string, flags: readonly string[] = []): Promise<TestHub> {
-  const args = [join(import.meta.dirname, '../../hub/main.ts'), '--data-dir', dataDir, '--api-listen', '127.0.0.1:0', '--gateway-listen', '127.0.0.1:0', ...flags]
+  const args = [
+    join(import.meta.dirname, '../../hub/main.ts'),
+    '--data-dir',
+    dataDir,
+    '--api-listen',
+    '127.0.0.1:0',
+    '--gateway-listen',
+    '127.0.0.1:0',
+    ...flags,
+  ]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()))
@@ -88,12 +98,21 @@ function reach(dataDir: string, api: Listen, gateway: Listen) {
   return { dataDir, api, gateway, ca, token, url: `https://127.0.0.1:${api.port}` }
 }
 
-export type CallOptions = RequestOptions & { body?: string | Buffer | object; as?: TestDevice | 'nobody' | string }
+export type CallOptions = Omit<RequestOptions, 'headers'> & {
+  body?: string | Buffer | object
+  as?: TestDevice | string
+  headers?: OutgoingHttpHeaders
+}
 
-/** One request on a connection of its own. `as`: the operator unless said otherwise; a string is a bearer token. */
-export async function call(hub: TestHub, method: string, path: string, { body, as, headers, ...options }: CallOptions = {}): Promise<Answer> {
+/** One request on a connection of its own. `as`: the operator unless said otherwise; 'nobody', or a bearer token. */
+export async function call(
+  hub: TestHub,
+  method: string,
+  path: string,
+  { body, as, headers, ...options }: CallOptions = {},
+): Promise<Answer> {
   const isJson = body !== undefined && typeof body === 'object' && !Buffer.isBuffer(body)
-  const content = isJson ? JSON.stringify(body) : (body as string | Buffer | undefined)
+  const content = isJson ? JSON.stringify(body) : body
   const bearer = as === undefined ? hub.token : typeof as === 'string' && as !== 'nobody' ? as : undefined
   const certificate = typeof as === 'object' ? { cert: as.certificate, key: as.key } : {}
   const sent = request({
@@ -126,6 +145,26 @@ export async function call(hub: TestHub, method: string, path: string, { body, a
   return { status: response.statusCode, headers: response.headers, bytes, json }
 }
 
+/** Puts the files of a bundle, signs it and publishes it. */
+export async function publish(
+  hub: TestHub,
+  publisher: Publisher,
+  name: string,
+  version: number,
+  files: Record<string, string> = { 'function.yaml': 'spec: {}\n' },
+): Promise<Answer> {
+  const entries = Object.entries(files).map(([path, text]) => ({ path, size: Buffer.byteLength(text), sha256: sha256(text) }))
+  for (const [path, text] of Object.entries(files))
+    await call(hub, 'PUT', `/v1/blobs/${entries.find((entry) => entry.path === path)!.sha256}`, { body: text })
+  const manifest = JSON.stringify({ dunlin: 1, name, version, files: entries, config: 'function.yaml' })
+  const targets = publisher.add(await newestTargets(hub), { name, version, manifest })
+  return call(hub, 'POST', '/v1/functions', { body: { manifest, targets } })
+}
+
+export function sha256(text: string | Buffer): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
 /** Makes a publisher and gives the hub its first root and targets. */
 export async function initialiseTrust(hub: TestHub, folder = join(hub.dataDir, 'publisher-of-the-test')): Promise<Publisher> {
   const publisher = Publisher.open(folder)
@@ -151,7 +190,11 @@ export interface EnrolBody {
   readonly proof: string
 }
 
-export function enrolBody(token: string, name: string, keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })): EnrolBody & { key: string } {
+export function enrolBody(
+  token: string,
+  name: string,
+  keys = generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+): EnrolBody & { key: string } {
   const publicKey = keys.publicKey.export({ type: 'spki', format: 'pem' }).toString()
   const proof = sign('sha256', Buffer.from(`dunlin-enrol\n${token}\n${name}\n${publicKey}`), keys.privateKey).toString('base64')
   return { token, name, publicKey, proof, key: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
@@ -162,6 +205,20 @@ export async function enrol(hub: TestHub, name: string, token?: string): Promise
   const answer = await call(hub, 'POST', '/device/v1/enrol', { as: 'nobody', body })
   if (answer.status !== 200) throw new Error(`Not enrolled: ${answer.bytes}`)
   return { ...answer.json, key }
+}
+
+export function closed(link: MqttClient): Promise<void> {
+  return new Promise((resolve) => link.once('close', () => resolve()))
+}
+
+/** Resolves when the gateway did not let the client in; a client that was let in is an error. */
+export function refusal(hub: TestHub, options: IClientOptions): Promise<void> {
+  const link = connectMqtt(`mqtts://127.0.0.1:${hub.gateway.port}`, { ca: hub.ca, reconnectPeriod: 0, protocolVersion: 4, ...options })
+  return new Promise((resolve, reject) => {
+    link.on('error', () => {})
+    link.once('connect', () => reject(new Error('The client was let in')))
+    link.once('close', () => resolve())
+  })
 }
 
 /** An MQTT connection with the device's certificate. No reconnecting: a test sees the end. */

@@ -66,7 +66,13 @@ function enrolRoute({ config, authority, enrolment, trust, gateway }: HubParts):
         const tufRoot = trust.rootText()
         const { device, certificate } = await enrolment.enrol(body)
         const host = config.advertise.host ?? hostOf(http.get('Host'), config.names)
-        return { device, certificate, ca: authority.certificate, tufRoot, gateway: { host, port: config.advertise.gatewayPort ?? gateway.address.port } }
+        return {
+          device,
+          certificate,
+          ca: authority.certificate,
+          tufRoot,
+          gateway: { host, port: config.advertise.gatewayPort ?? gateway.address.port },
+        }
       } catch (error) {
         if (error instanceof TrustError) failures.failed(address)
         throw error

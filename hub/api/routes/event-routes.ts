@@ -37,7 +37,12 @@ export function eventRoutes({ database }: HubParts): Route[] {
       summary: 'Log lines of devices: ?device=&function=&after=&limit=; the newest without "after"',
       handler: ({ query }) => {
         const limit = limitOf(query, { max: 1000, fallback: 100 })
-        return logs.read({ device: query.get('device'), function: query.get('function'), after: query.has('after') ? cursorOf(query) : null, limit })
+        return logs.read({
+          device: query.get('device'),
+          function: query.get('function'),
+          after: query.has('after') ? cursorOf(query) : null,
+          limit,
+        })
       },
     },
   ]

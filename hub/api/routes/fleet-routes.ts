@@ -22,7 +22,9 @@ export function fleetRoutes({ devices, tokens, releases }: HubParts): Route[] {
       path: '/v1/devices',
       auth: 'operator',
       summary: 'Devices by id: ?after=<id>&limit=',
-      handler: ({ query }) => ({ devices: devices.list(query.get('after') ?? '', limitOf(query, { max: 1000, fallback: 1000 })).map(deviceJson) }),
+      handler: ({ query }) => ({
+        devices: devices.list(query.get('after') ?? '', limitOf(query, { max: 1000, fallback: 1000 })).map(deviceJson),
+      }),
     },
     {
       method: 'GET',
@@ -73,7 +75,8 @@ export function fleetRoutes({ devices, tokens, releases }: HubParts): Route[] {
       auth: 'operator',
       summary: 'Revokes a claim token',
       handler: ({ params }) => {
-        if (!/^\d{1,15}$/.test(params['id']!) || !tokens.revoke(Number(params['id']))) throw new InputError('claim-token-missing', 'Cannot find this claim token')
+        if (!/^\d{1,15}$/.test(params['id']!) || !tokens.revoke(Number(params['id'])))
+          throw new InputError('claim-token-missing', 'Cannot find this claim token')
         return { id: Number(params['id']), usesLeft: 0 }
       },
     },

@@ -100,7 +100,8 @@ export function functionRoutes({ functions, blobs, trust, audit }: HubParts): Ro
         const before = trust.status()
         trust.initialise(body.root, body.targets)
         const after = trust.status()
-        if (after.rootVersion !== before.rootVersion) audit.add({ actor: 'operator', action: 'trust.root', subject: String(after.rootVersion) })
+        if (after.rootVersion !== before.rootVersion)
+          audit.add({ actor: 'operator', action: 'trust.root', subject: String(after.rootVersion) })
         return after
       },
     }),

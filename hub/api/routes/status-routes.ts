@@ -26,7 +26,11 @@ export function statusRoutes({ authority, devices, trust, ingest, gateway, audit
         started: iso(startedMs),
         devices: devices.count(),
         trust: trust.status(),
-        authority: { fingerprint: authority.fingerprint, expires: iso(authority.expiresMs), isEnding: authority.expiresMs - Date.now() < CA_WARNING_MS },
+        authority: {
+          fingerprint: authority.fingerprint,
+          expires: iso(authority.expiresMs),
+          isEnding: authority.expiresMs - Date.now() < CA_WARNING_MS,
+        },
         gateway: { ...gateway.address, ...gateway.stats() },
         ingest: ingest.stats(),
       }),
@@ -39,7 +43,14 @@ export function statusRoutes({ authority, devices, trust, ingest, gateway, audit
       handler: ({ query }) => ({
         entries: audit
           .list(cursorOf(query), limitOf(query, { max: 1000, fallback: 100 }))
-          .map(({ id, time_ms, actor, action, subject, detail }) => ({ id, time: iso(time_ms), actor, action, subject, detail: detail && JSON.parse(detail) })),
+          .map(({ id, time_ms, actor, action, subject, detail }) => ({
+            id,
+            time: iso(time_ms),
+            actor,
+            action,
+            subject,
+            detail: detail && JSON.parse(detail),
+          })),
       }),
     },
   ]
