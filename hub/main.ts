@@ -7,6 +7,7 @@ import { ConfigError } from '../config/config-error.ts'
 import { loadHubConfig, type HubOverrides } from '../config/hub-config.ts'
 import type { LogLevelName } from '../config/agent-types.ts'
 import { describeError } from '../runtime/base/errors.ts'
+import { exitWithParent } from '../runtime/base/exit-with-parent.ts'
 import { openLogger, type Logger } from '../runtime/base/log.ts'
 import { openHub, type Hub } from './hub.ts'
 
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
     fail(describeError(error), EXIT.start)
   }
   stopOnSignal(hub, logger)
+  exitWithParent()
   const { api, gateway, caFile, adminTokenFile } = hub
   process.stdout.write(`${JSON.stringify({ event: 'ready', api, gateway, caFile, adminTokenFile, pid: process.pid })}\n`)
 }
