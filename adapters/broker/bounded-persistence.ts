@@ -4,16 +4,12 @@ import type { InboundIds } from './inbound-ids.ts'
 import type { RetainedMessages } from './retained-messages.ts'
 import type { Sessions } from './sessions.ts'
 
-interface Target {
-  readonly clientId: string
-}
-
 /** What may be kept for a client: aedes hands over every filter of a SUBSCRIBE, those it has just refused included. */
 export type MayKeep = (client: AedesClient, filter: string) => boolean
 
 /**
  * What aedes asks of a persistence, over bounded memory. Clients with clean session 1 have no session and leave nothing here but
- * their will and their open QoS 2 ids, both gone with the connection. Nothing here throws on bad input: a rejection would end aedes.
+ * their will and their open QoS 2 ids, both gone with the connection. Retained messages and queues are filled by FanOut, not by aedes.
  */
 export class BoundedPersistence {
   readonly #sessions: Sessions
@@ -30,10 +26,6 @@ export class BoundedPersistence {
   }
 
   async setup(): Promise<void> {}
-
-  async storeRetained(packet: AedesPacket): Promise<void> {
-    this.#retained.store(packet)
-  }
 
   createRetainedStreamCombi(filters: string[]): Readable {
     return Readable.from(this.#retained.match(filters))
@@ -60,10 +52,6 @@ export class BoundedPersistence {
     this.#sessions.end(client.id!)
   }
 
-  async outgoingEnqueue({ clientId }: Target, packet: AedesPacket): Promise<void> {
-    this.#sessions.get(clientId)?.queue.add({ ...packet })
-  }
-
   /** Resolves also for a message that is no longer queued: aedes would close the client for it. */
   async outgoingUpdate(client: AedesClient, packet: AedesPacket): Promise<void> {
     const queue = this.#sessions.get(client.id!)?.queue
@@ -72,11 +60,11 @@ export class BoundedPersistence {
     else queue.sent(packet)
   }
 
-  /** Without a message id, aedes means a message that it will not send: found by its counter, never by "no id". */
+  /** Without a message id, aedes means one that this subscription does not send (refused, or another of the client's does): found by its counter. */
   async outgoingClearMessageId(client: AedesClient, packet: AedesPacket): Promise<AedesPacket | undefined> {
     const queue = this.#sessions.get(client.id!)?.queue
     if (queue === undefined) return undefined
-    return packet.messageId === undefined ? queue.remove(packet.brokerCounter ?? -1) : queue.acknowledged(packet.messageId)
+    return packet.messageId === undefined ? queue.drop(packet.brokerCounter ?? -1) : queue.acknowledged(packet.messageId)
   }
 
   outgoingStream(client: AedesClient): Readable {
@@ -102,10 +90,6 @@ export class BoundedPersistence {
     this.#wills.set(client.id!, will)
   }
 
-  async getWill({ id }: { id: string }): Promise<AedesPacket | undefined> {
-    return this.#wills.get(id)
-  }
-
   async delWill({ id }: { id: string }): Promise<void> {
     this.#wills.delete(id)
   }
@@ -114,6 +98,4 @@ export class BoundedPersistence {
   streamWill(): Readable {
     return Readable.from([])
   }
-
-  async destroy(): Promise<void> {}
 }

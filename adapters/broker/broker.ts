@@ -1,13 +1,15 @@
-import { Aedes, type AuthenticateError, type Client } from 'aedes'
+import type { Aedes } from 'aedes'
 import { Closer } from '../../runtime/base/closer.ts'
-import { InputError } from '../../runtime/base/errors.ts'
+import { describeError, InputError } from '../../runtime/base/errors.ts'
 import { compileAccess, isOwnTopic, isReservedTopic } from './access-rules.ts'
-import { handOver, type AedesClient, type AedesConnectPacket, type AedesPacket, type AedesSubscription } from './aedes-internals.ts'
+import { newAedes } from './aedes-core.ts'
+import { handOver, type AedesClient, type AedesPacket } from './aedes-internals.ts'
 import { BoundedPersistence } from './bounded-persistence.ts'
 import { Connection, type EndReason } from './connection.ts'
-import type { Broker, BrokerCounters, BrokerOptions, BrokerStats, ClientInfo, InboundMessage, PublishOptions } from './contract.ts'
-import { FanOut, type Outgoing } from './fan-out.ts'
-import { Gatekeeper } from './gatekeeper.ts'
+import type { Broker, BrokerOptions, BrokerStats, ClientInfo, InboundMessage, PublishOptions } from './contract.ts'
+import { newCounters } from './counters.ts'
+import { FanOut } from './fan-out.ts'
+import { Gatekeeper, type Refusal } from './gatekeeper.ts'
 import { InboundIds } from './inbound-ids.ts'
 import { InFlightBudget } from './in-flight-budget.ts'
 import { Listener, readTls } from './listener.ts'
@@ -70,9 +72,7 @@ class LocalBroker implements Broker {
       authenticate: options.authenticate ?? new Logins(config, this.#aborted.signal, nowMs).authenticate,
       authorize: options.authorize ?? compileAccess(config.acl),
       sessions: this.#sessions,
-      ids: this.#ids,
       counters: this.#counters,
-      logger,
     })
     this.#aedes = this.#newAedes()
     this.#fanOut = new FanOut(this.#aedes, this.#router, this.#sessions, this.#retained, this.#counters)
@@ -115,7 +115,13 @@ class LocalBroker implements Broker {
   async publish(topic: string, payload: Buffer | string, { qos = 0, retain = false, ingest = false }: PublishOptions = {}): Promise<void> {
     const fault = topicNameFault(topic) ?? (levelCount(topic) > this.#options.config.limits.topicLevelsMax ? 'has too many levels' : null)
     if (fault !== null) throw new InputError('topic-invalid', `Cannot publish to "${topic}": the topic ${fault}`)
-    const message: InboundMessage = { clientId: '', topic, payload: typeof payload === 'string' ? Buffer.from(payload) : payload, qos, retain }
+    const message: InboundMessage = {
+      clientId: '',
+      topic,
+      payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+      qos,
+      retain,
+    }
     if (ingest) await this.#take(message)
     this.#fanOut.send({ topic, payload: message.payload, qos, retain })
   }
@@ -182,27 +188,21 @@ class LocalBroker implements Broker {
     if (wasIn && connection.lane) this.#options.onClient?.({ type: 'disconnected', client: connection.info!, reason: text })
   }
 
-  #admit(client: AedesClient, done: (error: AuthenticateError | null, isIn: boolean | null) => void): void {
-    const connection = this.#connections.get(client)!
-    this.#gatekeeper.admit(connection).then(
-      (refusal) => {
-        if (connection.hasEnded) return
-        if (refusal === null) return done(null, true)
-        this.#counters.connectsRefused++
-        const { clientId, address } = connection.attempt()
-        this.#log.warn('connect refused', { clientId, address, reason: refusal.refuse })
-        done(Object.assign(new Error(refusal.refuse), { returnCode: refusal.returnCode }) as AuthenticateError, false)
-      },
-      (error: unknown) => {
-        this.#log.warn('authentication failed', { reason: String(error) })
-        if (!connection.hasEnded) done(Object.assign(new Error('authentication failed'), { returnCode: 3 }) as unknown as AuthenticateError, false)
-      },
-    )
+  async #admit(connection: Connection, done: (refusal: Refusal | null) => void): Promise<void> {
+    const refusal = await this.#gatekeeper
+      .admit(connection)
+      .catch((error: unknown): Refusal => ({ refuse: describeError(error), returnCode: 3 }))
+    if (connection.hasEnded) return
+    if (refusal !== null) {
+      this.#counters.connectsRefused++
+      const { clientId, address } = connection.attempt()
+      this.#log.warn('connect refused', { clientId, address, reason: refusal.refuse })
+    }
+    done(refusal)
   }
 
-  #onAdmitted(client: AedesClient): void {
-    const connection = this.#connections.get(client)
-    if (connection?.info == null || connection.hasEnded) return
+  #onAdmitted(connection: Connection): void {
+    if (connection.info === null || connection.hasEnded) return
     const lane = new PublishLane({
       clientId: connection.info.clientId,
       ingest: this.#options.ingest,
@@ -228,32 +228,36 @@ class LocalBroker implements Broker {
     })
   }
 
-  /** A client's will, when it ends without DISCONNECT: the only message that aedes publishes for a client. */
-  #takeWill(client: AedesClient | null, will: AedesPacket, done: (error?: Error | null) => void): void {
-    const info = client === null ? null : this.#connections.get(client)?.info
-    if (this.#isClosing || info == null) return done(new Error('no will is published now'))
-    if (!this.#gatekeeper.mayPublish(info, will.topic)) {
+  /** A client's will, when it ends without DISCONNECT. An error: it is not published. */
+  async #takeWill(connection: Connection | undefined, { topic, payload, qos, retain }: AedesPacket): Promise<Error | null> {
+    const info = connection?.info ?? null
+    if (this.#isClosing || info === null) return new Error('no will is published now')
+    if (!this.#gatekeeper.mayPublish(info, topic)) {
       this.#counters.willsRefused++
-      return done(new Error('will denied'))
+      return new Error('will denied')
     }
-    const payload = Buffer.from(will.payload as Buffer)
-    const { topic, qos, retain } = will
-    this.#take({ clientId: info.clientId, topic, payload, qos, retain }).then(
-      () => {
-        this.#received++
-        done()
-      },
-      (error: Error) => {
-        this.#counters.ingestRefused++
-        this.#log.warn('will not taken', { clientId: info.clientId, reason: error.message })
-        done(error)
-      },
-    )
+    try {
+      await this.#take({ clientId: info.clientId, topic, payload: Buffer.from(payload as Buffer), qos, retain })
+      this.#received++
+      return null
+    } catch (error) {
+      this.#counters.ingestRefused++
+      this.#log.warn('will not taken', { clientId: info.clientId, reason: describeError(error) })
+      return error instanceof Error ? error : new Error(String(error))
+    }
   }
 
   #mayDeliver(client: AedesClient, packet: AedesPacket): boolean {
-    if (this.#options.authorize === undefined && (isReservedTopic(packet.topic) || isOwnTopic(packet.topic)) && this.#options.config.acl.length === 0) return false
-    if (client.conn.writableLength <= this.#options.config.limits.queuedBytesPerClientMax) return true
+    if (
+      this.#options.authorize === undefined &&
+      (isReservedTopic(packet.topic) || isOwnTopic(packet.topic)) &&
+      this.#options.config.acl.length === 0
+    )
+      return false
+    if (client.conn.writableLength <= this.#options.config.limits.queuedBytesPerClientMax) {
+      if (!client.clean && packet.qos > 0) this.#sessions.get(client.id!)?.queue.claim(packet.brokerCounter!)
+      return true
+    }
     if (!client.clean && packet.qos > 0) {
       // Its session keeps the message; the client gets it when it comes back.
       this.#counters.slowClosed++
@@ -273,83 +277,35 @@ class LocalBroker implements Broker {
 
   #newAedes(): Aedes {
     const { limits } = this.#options.config
-    const mayKeep = (client: AedesClient, filter: string) => this.#connections.get(client)?.filters.has(filter) === true
-    const aedes = new Aedes({
-      mq: this.#router,
-      persistence: new BoundedPersistence(this.#sessions, this.#retained, this.#ids, mayKeep),
-      drainTimeout: DRAIN_TIMEOUT_MS,
-      connectTimeout: limits.connectTimeoutMs,
-      // The most it can; the configured limit is the gatekeeper's, which answers SUBACK 0x80 where aedes would close the client.
-      maxTopicLevels: 100,
-      preConnect: (client, packet, done) => {
-        const connect = packet as unknown as AedesConnectPacket
-        this.#connections.get(client)!.connect = connect
+    const of = (client: AedesClient) => this.#connections.get(client)
+    return newAedes({
+      router: this.#router,
+      persistence: new BoundedPersistence(
+        this.#sessions,
+        this.#retained,
+        this.#ids,
+        (client, filter) => of(client)?.filters.has(filter) === true,
+      ),
+      drainTimeoutMs: DRAIN_TIMEOUT_MS,
+      onConnect: (client, connect) => {
         connect.keepalive = Math.min(connect.keepalive, limits.keepaliveMaxSeconds)
-        done(null, true)
+        of(client)!.connect = connect
       },
-      authenticate: (client, _username, _password, done) => this.#admit(client as unknown as AedesClient, done),
-      authorizePublish: (client, will, done) => this.#takeWill(client as AedesClient | null, will as unknown as AedesPacket, done),
-      authorizeSubscribe: (client, subscription, done) => {
-        const isGranted = this.#gatekeeper.grant(this.#connections.get(client)!, subscription.topic)
-        done(null, isGranted ? subscription : null)
+      admit: (client, done) => this.#admit(of(client)!, done),
+      onAdmitted: (client) => this.#onAdmitted(of(client)!),
+      grant: (client, filter) => this.#gatekeeper.grant(of(client)!, filter),
+      onUnsubscribed: (client, filters) => filters.forEach((filter) => of(client)?.filters.delete(filter)),
+      takeWill: async (client, will, done) => done(await this.#takeWill(client === null ? undefined : of(client), will)),
+      mayDeliver: (client, packet) => this.#mayDeliver(client, packet),
+      send: (packet) => this.#fanOut.send(packet),
+      onError: (error) => {
+        this.#counters.persistenceErrors++
+        this.#log.warn('broker error', { reason: error.message })
       },
-      authorizeForward: (client, packet) => (this.#mayDeliver(client as unknown as AedesClient, packet as unknown as AedesPacket) ? packet : null),
     })
-    this.#override(aedes)
-    aedes.on('connackSent', (packet, client) => {
-      // aedes notes that CONNACK is out only after this event.
-      if ((packet as { returnCode?: number }).returnCode === 0) process.nextTick(() => this.#onAdmitted(client as unknown as AedesClient))
-    })
-    aedes.on('unsubscribe', (filters, client) => {
-      const connection = this.#connections.get(client as Client | undefined ?? {})
-      for (const filter of filters) connection?.filters.delete(filter)
-    })
-    ;(aedes as unknown as NodeJS.EventEmitter).on('error', (error: Error) => {
-      this.#counters.persistenceErrors++
-      this.#log.warn('broker error', { reason: error.message })
-    })
-    return aedes
-  }
-
-  /** FanOut stands in for aedes.publish; and a client that ended while it was being let in is not entered (it would throw out its successor). */
-  #override(aedes: Aedes): void {
-    const inner = aedes as unknown as {
-      publish(packet: Outgoing, client: unknown, done?: unknown): void
-      registerClient(client: AedesClient): void
-    }
-    inner.publish = (packet, client, done = client) => {
-      this.#fanOut.send(packet)
-      if (typeof done === 'function') setImmediate(done as () => void)
-    }
-    const register = inner.registerClient.bind(aedes)
-    inner.registerClient = (client) => {
-      if (!client.closed) register(client)
-    }
   }
 }
 
 function nowMs(): number {
   return performance.now()
-}
-
-function newCounters(): BrokerCounters {
-  return {
-    connectionsRefused: 0,
-    connectTimeouts: 0,
-    malformed: 0,
-    oversized: 0,
-    loginsFailed: 0,
-    connectsRefused: 0,
-    publishesDenied: 0,
-    subscribesDenied: 0,
-    ingestRefused: 0,
-    retainedRefused: 0,
-    queueDropped: 0,
-    slowDropped: 0,
-    slowClosed: 0,
-    sessionsExpired: 0,
-    takeovers: 0,
-    willsRefused: 0,
-    persistenceErrors: 0,
-  }
 }

@@ -10,6 +10,8 @@ import type { PublishLane } from './publish-lane.ts'
 
 /** Packets other than PUBLISH that aedes may have open for one client. */
 const CONTROLS_MAX = 256
+/** For the answer to a CONNECT: passwords are checked one after the other. */
+const LOGIN_TIMEOUT_MS = 30_000
 /** Topics remembered as allowed, per client. */
 const ALLOWED_MAX = 256
 
@@ -99,6 +101,7 @@ export class Connection {
   /** CONNACK is out: from now on the client is read from. */
   admit(lane: PublishLane): void {
     if (this.#mode !== 'asking') return
+    clearTimeout(this.#timer)
     this.#lane = lane
     this.#mode = 'open'
     this.#guarded(() => this.#guard.resume())
@@ -179,6 +182,7 @@ export class Connection {
       return false
     }
     this.#mode = 'asking'
+    this.#timer = setTimeout(() => this.end({ fault: 'timeout', text: 'no answer to the login in time' }), LOGIN_TIMEOUT_MS)
     this.#client = this.#parts.open(this, (error) => this.#onControlDone(error))
     this.#parts.socket.pause()
     this.#client._parser.parse(packet)

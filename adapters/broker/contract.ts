@@ -47,7 +47,10 @@ export interface ClientInfo {
 
 export type Verb = 'publish' | 'subscribe'
 export type Authenticate = (attempt: ConnectAttempt) => Promise<AuthVerdict>
-/** `topic` is a filter when the verb is 'subscribe'. `$` topics are closed before this is asked. */
+/**
+ * `topic` is a filter when the verb is 'subscribe'. `$` topics are closed before this is asked. A yes to 'publish' is remembered for
+ * the connection: whoever takes a right away also calls disconnect().
+ */
 export type Authorize = (identity: string, verb: Verb, topic: string, client: ClientInfo) => boolean
 
 export type ClientEvent =
@@ -60,7 +63,7 @@ export interface BrokerOptions {
   readonly listen?: { readonly host: string; readonly port: number }
   /** How errors name the address: the setting a person has to change. */
   readonly setting?: string
-  /** Instead of config.tls. A client certificate is asked for whenever TLS is on. */
+  /** Instead of config.tls. With `ca` given, a client certificate is asked for, not demanded: authenticate() sees it if it is good. */
   readonly tls?: TlsOptions
   /** Instead of config.users and config.allowAnonymous. */
   readonly authenticate?: Authenticate

@@ -1,7 +1,18 @@
 import { ProtocolError } from '../../runtime/base/errors.ts'
 
 /** MQTT 3.1.1 packet types. */
-export const PacketType = { connect: 1, publish: 3, puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7, subscribe: 8, unsubscribe: 10, pingreq: 12, disconnect: 14 } as const
+export const PacketType = {
+  connect: 1,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  subscribe: 8,
+  unsubscribe: 10,
+  pingreq: 12,
+  disconnect: 14,
+} as const
 
 export interface FrameLimits {
   readonly connectBytesMax: number

@@ -1,10 +1,8 @@
 import type { BrokerLimits } from '../../config/agent-config.ts'
-import type { Logger } from '../../runtime/base/log.ts'
 import { isReservedTopic } from './access-rules.ts'
 import type { AedesPacket } from './aedes-internals.ts'
 import type { Connection } from './connection.ts'
 import type { Authenticate, Authorize, BrokerCounters, ClientInfo, ConnectAttempt } from './contract.ts'
-import type { InboundIds } from './inbound-ids.ts'
 import { isSoundText, levelCount, nameFault } from './names.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -13,9 +11,7 @@ export interface GatekeeperParts {
   readonly authenticate: Authenticate
   readonly authorize: Authorize
   readonly sessions: Sessions
-  readonly ids: InboundIds
   readonly counters: BrokerCounters
-  readonly logger: Logger
 }
 
 export interface Refusal {

@@ -32,7 +32,13 @@ export class Listener {
     if (tls === null) {
       this.#server = createTcpServer({ noDelay: true }, (socket) => this.#greet(socket))
     } else {
-      const server = createTlsServer({ requestCert: true, rejectUnauthorized: false, handshakeTimeout: options.handshakeTimeoutMs, ...tls }, (socket) => this.#greet(socket))
+      // Without a CA of ours any public CA's certificate would count as verified: then none is asked for.
+      const defaults: TlsOptions = {
+        requestCert: tls.ca !== undefined,
+        rejectUnauthorized: false,
+        handshakeTimeout: options.handshakeTimeoutMs,
+      }
+      const server = createTlsServer({ ...defaults, ...tls }, (socket) => this.#greet(socket))
       server.on('tlsClientError', (error, socket) => options.onRefused(socket.remoteAddress ?? '', `TLS: ${error.message}`))
       this.#server = server
     }
@@ -61,11 +67,6 @@ export class Listener {
         resolve()
       })
     })
-  }
-
-  /** No new connections; close() ends the old ones. */
-  stop(): void {
-    if (this.#server.listening) this.#server.close()
   }
 
   async close(): Promise<void> {
@@ -111,7 +112,7 @@ export function readTls(tls: BrokerConfig['tls']): TlsOptions | null {
     return {
       cert: readFileSync(tls.certFile),
       key: readFileSync(tls.keyFile),
-      ...(tls.caFile === null ? { requestCert: false } : { ca: readFileSync(tls.caFile) }),
+      ...(tls.caFile === null ? {} : { ca: readFileSync(tls.caFile) }),
     }
   } catch (error) {
     throw new ResourceError('tls-unreadable', 'Cannot read the files of broker.tls', { cause: error })
@@ -127,7 +128,10 @@ function listenError(error: Error, { host, port }: { host: string; port: number 
         hint: `stop that program, or set ${setting} to another port`,
       })
     case 'EACCES':
-      return new ResourceError('port-forbidden', `Cannot listen on ${where}: not permitted`, { cause: error, hint: `set ${setting} to a port over 1023` })
+      return new ResourceError('port-forbidden', `Cannot listen on ${where}: not permitted`, {
+        cause: error,
+        hint: `set ${setting} to a port over 1023`,
+      })
     default:
       return new ResourceError('listen-failed', `Cannot listen on ${where}`, { cause: error, hint: `check ${setting}` })
   }

@@ -11,6 +11,8 @@ export interface QueueLimits {
 
 interface Entry {
   packet: AedesPacket
+  /** Being sent over the client's connection. */
+  isClaimed: boolean
   readonly bytes: number
 }
 
@@ -29,14 +31,10 @@ export class OutgoingQueue {
     return this.#entries.size
   }
 
-  has(counter: number): boolean {
-    return this.#entries.has(counter)
-  }
-
   add(packet: AedesPacket): boolean {
     const bytes = packet.payload.length + packet.topic.length + OVERHEAD_BYTES
     if (this.#entries.size >= this.#limits.messagesMax || this.#bytes + bytes > this.#limits.bytesMax) return false
-    this.#entries.set(packet.brokerCounter!, { packet, bytes })
+    this.#entries.set(packet.brokerCounter!, { packet, bytes, isClaimed: false })
     this.#bytes += bytes
     return true
   }
@@ -57,6 +55,16 @@ export class OutgoingQueue {
     return true
   }
 
+  claim(counter: number): void {
+    const entry = this.#entries.get(counter)
+    if (entry !== undefined) entry.isClaimed = true
+  }
+
+  /** Nobody will send it, unless another subscription of the client does. */
+  drop(counter: number): AedesPacket | undefined {
+    return this.#entries.get(counter)?.isClaimed ? undefined : this.#remove(counter)
+  }
+
   /** The client has the QoS 2 message: from now on only PUBREL is owed. */
   released(pubrel: AedesPacket): boolean {
     const counter = this.#sent.get(pubrel.messageId!)
@@ -70,18 +78,18 @@ export class OutgoingQueue {
     const counter = this.#sent.get(messageId)
     if (counter === undefined) return undefined
     this.#sent.delete(messageId)
-    return this.remove(counter)
+    return this.#remove(counter)
   }
 
-  remove(counter: number): AedesPacket | undefined {
+  packets(): AedesPacket[] {
+    return Array.from(this.#entries.values(), (entry) => entry.packet)
+  }
+
+  #remove(counter: number): AedesPacket | undefined {
     const entry = this.#entries.get(counter)
     if (entry === undefined) return undefined
     this.#entries.delete(counter)
     this.#bytes -= entry.bytes
     return entry.packet
-  }
-
-  packets(): AedesPacket[] {
-    return Array.from(this.#entries.values(), (entry) => entry.packet)
   }
 }

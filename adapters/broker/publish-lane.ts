@@ -127,7 +127,7 @@ export class PublishLane {
     this.#bytes += bytes
     this.#parts.budget.take(bytes)
     let isOpen = true
-    this.#parts.ingest.publish(message, (error) => {
+    const done = (error: Error | null) => {
       if (!isOpen) return
       isOpen = false
       this.#messages--
@@ -135,7 +135,12 @@ export class PublishLane {
       this.#parts.budget.give(bytes)
       settle(error)
       this.#parts.onRoom()
-    })
+    }
+    try {
+      this.#parts.ingest.publish(message, done)
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   #release(): void {

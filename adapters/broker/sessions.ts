@@ -68,7 +68,7 @@ export class Sessions {
   end(clientId: string): void {
     const session = this.#sessions.get(clientId)
     if (session === undefined) return
-    for (const filter of [...session.subscriptions.keys()]) this.unsubscribe(session, filter)
+    for (const filter of session.subscriptions.keys()) this.unsubscribe(session, filter)
     this.#sessions.delete(clientId)
   }
 

@@ -112,7 +112,11 @@ test('CONNECTs against the MQTT rules are closed without an answer', async (t) =
 
 test('other protocol levels are answered and closed', async (t) => {
   await withBroker(t, {}, async ({ client }) => {
-    for (const [level, answer] of [[5, [0, 0x84, 0]], [6, [0, 1]], [0, [0, 1]]] as const) {
+    for (const [level, answer] of [
+      [5, [0, 0x84, 0]],
+      [6, [0, 1]],
+      [0, [0, 1]],
+    ] as const) {
       const raw = await client({ connect: false })
       raw.send(RawMqtt.connect({ id: 'a', level }))
       t.deepEqual([...(await raw.next()).body], [...answer])

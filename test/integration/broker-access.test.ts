@@ -100,7 +100,10 @@ test('own rules of authentication and access replace the configured ones', async
     t.is(published(await device.next()).topic, 'dunlin/d1/up')
     t.is(ingest.messages.length, 1)
     t.deepEqual(asked, ['id-of-d1 subscribe dunlin/d1/#', 'id-of-d1 subscribe other', 'id-of-d1 publish dunlin/d1/up'])
-    t.deepEqual(broker.clients().map(({ clientId, identity }) => [clientId, identity]), [['d1', 'id-of-d1']])
+    t.deepEqual(
+      broker.clients().map(({ clientId, identity }) => [clientId, identity]),
+      [['d1', 'id-of-d1']],
+    )
     const refused = await client({ connect: false })
     refused.send(RawMqtt.connect({ id: 'd2', username: 'no' }))
     t.deepEqual([...(await refused.next()).body], [0, 5])

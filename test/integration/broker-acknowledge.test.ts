@@ -163,7 +163,7 @@ test('closing the broker publishes no wills and takes no more messages', async (
   })
 })
 
-test('a function\'s message reaches subscribers, and the ingest when it is asked for', async (t) => {
+test("a function's message reaches subscribers, and the ingest when it is asked for", async (t) => {
   await withBroker(t, {}, async ({ broker, ingest, client }) => {
     const reader = await client()
     reader.send(RawMqtt.subscribe(1, ['out/#', 1]))

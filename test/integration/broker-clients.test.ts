@@ -13,21 +13,32 @@ function mosquitto(command: 'mosquitto_pub' | 'mosquitto_sub', port: number, ...
   return { done: once(child, 'close').then(() => output), kill: () => void child.kill() }
 }
 
-test('Mosquitto\'s clients publish and subscribe at every QoS', async (t) => {
+test("Mosquitto's clients publish and subscribe at every QoS", async (t) => {
   let connected = 0
   const subscribed = Promise.withResolvers<void>()
-  await withBroker(t, { onClient: ({ type }) => type === 'connected' && ++connected === 1 && subscribed.resolve() }, async ({ broker, ingest }) => {
-    const { port } = broker.address
-    // The first message is retained: it also comes when the subscription is later than the publish.
-    const reader = mosquitto('mosquitto_sub', port, '-t', 'plant/#', '-q', '2', '-C', '3', '-v', '-W', '20')
-    t.teardown(() => reader.kill())
-    await subscribed.promise
-    for (const qos of ['0', '1', '2']) {
-      t.is(await mosquitto('mosquitto_pub', port, '-t', `plant/${qos}`, '-m', `hello ${qos}`, '-q', qos, '-r').done, '')
-    }
-    t.deepEqual((await reader.done).trim().split('\n').toSorted(), ['plant/0 hello 0', 'plant/1 hello 1', 'plant/2 hello 2'])
-    t.deepEqual(ingest.messages.map(({ topic, qos, retain }) => [topic, qos, retain]), [['plant/0', 0, true], ['plant/1', 1, true], ['plant/2', 2, true]])
-  })
+  await withBroker(
+    t,
+    { onClient: ({ type }) => type === 'connected' && ++connected === 1 && subscribed.resolve() },
+    async ({ broker, ingest }) => {
+      const { port } = broker.address
+      // The first message is retained: it also comes when the subscription is later than the publish.
+      const reader = mosquitto('mosquitto_sub', port, '-t', 'plant/#', '-q', '2', '-C', '3', '-v', '-W', '20')
+      t.teardown(() => reader.kill())
+      await subscribed.promise
+      for (const qos of ['0', '1', '2']) {
+        t.is(await mosquitto('mosquitto_pub', port, '-t', `plant/${qos}`, '-m', `hello ${qos}`, '-q', qos, '-r').done, '')
+      }
+      t.deepEqual((await reader.done).trim().split('\n').toSorted(), ['plant/0 hello 0', 'plant/1 hello 1', 'plant/2 hello 2'])
+      t.deepEqual(
+        ingest.messages.map(({ topic, qos, retain }) => [topic, qos, retain]),
+        [
+          ['plant/0', 0, true],
+          ['plant/1', 1, true],
+          ['plant/2', 2, true],
+        ],
+      )
+    },
+  )
 })
 
 test('Mosquitto asking for MQTT 5 is told that it is not spoken', async (t) => {
@@ -48,7 +59,10 @@ test('MQTT.js publishes two thousand messages at QoS 1 and 2, all taken once and
     } finally {
       await client.endAsync(true)
     }
-    t.deepEqual(ingest.payloads, Array.from({ length: 2000 }, (_, n) => `${n}`))
+    t.deepEqual(
+      ingest.payloads,
+      Array.from({ length: 2000 }, (_, n) => `${n}`),
+    )
     t.is(broker.stats().received, 2000)
   })
 })
@@ -66,7 +80,10 @@ test('MQTT.js gets what is published at QoS 2, once', async (t) => {
       })
       for (let n = 0; n < 500; n++) await broker.publish('out/x', `${n}`, { qos: 2 })
       await all.promise
-      t.deepEqual(got, Array.from({ length: 500 }, (_, n) => `${n}`))
+      t.deepEqual(
+        got,
+        Array.from({ length: 500 }, (_, n) => `${n}`),
+      )
     } finally {
       await client.endAsync(true)
     }

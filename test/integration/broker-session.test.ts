@@ -79,7 +79,10 @@ test('messages of different QoS and retained ones reach a subscriber without one
     for (let n = 0; n < 100; n++) void broker.publish('a', `${n}`, { qos: n % 2 === 0 ? 1 : 0, retain: n % 3 === 0 })
     const payloads = []
     for (let n = 0; n < 100; n++) payloads.push(published(await reader.next()).payload)
-    t.deepEqual(payloads, Array.from({ length: 100 }, (_, n) => `${n}`))
+    t.deepEqual(
+      payloads,
+      Array.from({ length: 100 }, (_, n) => `${n}`),
+    )
   })
 })
 
@@ -94,7 +97,10 @@ test('an offline queue over its limit refuses the newest and counts it', async (
     t.is(broker.stats().queued, 3)
     t.is(broker.stats().counters.queueDropped, 2)
     const back = await client({ id: 'away', clean: false })
-    t.deepEqual([published(await back.next()).payload, published(await back.next()).payload, published(await back.next()).payload], ['0', '1', '2'])
+    t.deepEqual(
+      [published(await back.next()).payload, published(await back.next()).payload, published(await back.next()).payload],
+      ['0', '1', '2'],
+    )
   })
 })
 
@@ -113,7 +119,9 @@ test('subscriptions over the limit, too deep, shared or of the broker get SUBACK
   await withBroker(t, { config: brokerConfig({}, { subscriptionsPerClientMax: 3, topicLevelsMax: 4 }) }, async ({ broker, client }) => {
     for (const clean of [true, false]) {
       const reader = await client({ id: `reader-${clean}`, clean })
-      reader.send(RawMqtt.subscribe(1, ['$SYS/#', 0], ['$share/g/a', 0], ['a/b/c/d/e', 0], ['dunlin/x', 1], ['a', 1], ['b', 1], ['c', 0], ['d', 0]))
+      reader.send(
+        RawMqtt.subscribe(1, ['$SYS/#', 0], ['$share/g/a', 0], ['a/b/c/d/e', 0], ['dunlin/x', 1], ['a', 1], ['b', 1], ['c', 0], ['d', 0]),
+      )
       t.deepEqual([...(await reader.next()).body.subarray(2)], [0x80, 0x80, 0x80, 0x80, 1, 1, 0, 0x80])
       reader.send(packet(0xa2, Buffer.concat([Buffer.from([0, 2]), text('b')])))
       t.is((await reader.next()).type, 11)
@@ -136,7 +144,10 @@ test('a refused filter is not kept in the session either', async (t) => {
     await broker.publish('open/a', 'y', { qos: 1 })
     t.is(broker.stats().queued, 1)
     const back = await client({ id: 'spy', clean: false })
-    t.deepEqual((await back.settle()).map((each) => published(each).payload), ['y'])
+    t.deepEqual(
+      (await back.settle()).map((each) => published(each).payload),
+      ['y'],
+    )
   })
 })
 

@@ -46,7 +46,7 @@ export class FakeIngest implements Ingest {
     this.messages.push({ ...message, payload: message.payload.toString() })
     if (this.isHolding) this.held.push(done)
     else setImmediate(done, null)
-    this.#waiting = this.#waiting.filter(({ count, resolve }) => this.messages.length < count || void resolve())
+    this.#waiting = this.#waiting.filter(({ count, resolve }) => this.messages.length < count || resolve())
   }
 
   get payloads(): string[] {
@@ -67,7 +67,14 @@ export interface BrokerTest {
   readonly broker: Broker
   readonly ingest: FakeIngest
   /** A raw client, connected unless `connect` is false. */
-  client(options?: { id?: string; clean?: boolean; username?: string; password?: string; keepalive?: number; connect?: boolean }): Promise<RawMqtt>
+  readonly client: (options?: {
+    id?: string
+    clean?: boolean
+    username?: string
+    password?: string
+    keepalive?: number
+    connect?: boolean
+  }) => Promise<RawMqtt>
 }
 
 /** Runs a broker for one test and leaves nothing open. */

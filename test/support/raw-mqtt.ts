@@ -33,7 +33,15 @@ export class RawMqtt {
     })
   }
 
-  static connect(options: { id: string; clean?: boolean; username?: string; password?: string; keepalive?: number; will?: { topic: string; payload: string; qos?: number; retain?: boolean }; level?: number }): Buffer {
+  static connect(options: {
+    id: string
+    clean?: boolean
+    username?: string
+    password?: string
+    keepalive?: number
+    will?: { topic: string; payload: string; qos?: number; retain?: boolean }
+    level?: number
+  }): Buffer {
     const { id, clean = true, username, password, keepalive = 60, will, level = 4 } = options
     const flags =
       (clean ? 2 : 0) |
@@ -123,7 +131,14 @@ export function number(value: number): Buffer {
 }
 
 /** The topic and payload of a PUBLISH that came. */
-export function published({ flags, body }: RawPacket): { topic: string; payload: string; qos: number; retain: boolean; dup: boolean; id: number } {
+export function published({ flags, body }: RawPacket): {
+  topic: string
+  payload: string
+  qos: number
+  retain: boolean
+  dup: boolean
+  id: number
+} {
   const qos = (flags >> 1) & 3
   const end = 2 + body.readUInt16BE(0)
   return {

@@ -54,7 +54,7 @@ test('access rules decide the table of cases without an error', (t) => {
   }
 })
 
-test('without rules everything but the agent\'s own topics is open', (t) => {
+test("without rules everything but the agent's own topics is open", (t) => {
   const open = compileAccess([])
   t.true(open('', 'publish', 'a/b', client('x', null)))
   t.true(open('', 'subscribe', '#', client('x', null)))

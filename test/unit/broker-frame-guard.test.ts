@@ -12,14 +12,24 @@ function guard(): { guard: FrameGuard; packets: string[] } {
 }
 
 test('packets come out whole however the bytes are cut', (t) => {
-  const stream = [connect, RawMqtt.publish('a/b', 'x'.repeat(300), { qos: 1, id: 3 }), RawMqtt.pingreq, RawMqtt.subscribe(1, ['a', 0]), RawMqtt.pubrel(2), RawMqtt.disconnect]
+  const stream = [
+    connect,
+    RawMqtt.publish('a/b', 'x'.repeat(300), { qos: 1, id: 3 }),
+    RawMqtt.pingreq,
+    RawMqtt.subscribe(1, ['a', 0]),
+    RawMqtt.pubrel(2),
+    RawMqtt.disconnect,
+  ]
   const bytes = Buffer.concat(stream)
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: bytes.length }), { maxLength: 40 }), (cuts) => {
       const at = [0, ...cuts.sort((a, b) => a - b), bytes.length]
       const { guard: g, packets } = guard()
-      for (let i = 1; i < at.length; i++) g.push(bytes.subarray(at[i - 1]!, at[i]!))
-      t.deepEqual(packets, stream.map((p) => p.toString('hex')))
+      for (let i = 1; i < at.length; i++) g.push(bytes.subarray(at[i - 1], at[i]))
+      t.deepEqual(
+        packets,
+        stream.map((p) => p.toString('hex')),
+      )
       t.false(g.isInside)
     }),
     { seed: 20261124, numRuns: 300 },
