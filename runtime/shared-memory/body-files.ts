@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, mkdtempSync, openSync, readSync, rmSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { ProtocolError, ResourceError, describeError } from '../base/errors.ts'
+import { ProtocolError, ResourceError, codeOf, describeError } from '../base/errors.ts'
 import type { BodyCarrier } from './channel.ts'
 import { EXTERNAL_BODY_BYTES_MAX } from './layout.ts'
 
@@ -14,7 +14,7 @@ export class FileBodies implements BodyCarrier {
   readonly directory: string
 
   constructor(parent: string = SHARED_MEMORY_DIR) {
-    this.directory = mkdtempSync(join(parent, 'dunlin-'))
+    this.directory = mkdtempSync(join(parent, `${PREFIX}${process.pid}-`))
   }
 
   put(body: Uint8Array): Uint8Array {
@@ -64,6 +64,25 @@ export class FileBodies implements BodyCarrier {
   }
 }
 
+/** Removes what agents that were killed have left behind: directories whose process is gone. Called when an agent starts. */
+export function removeLeftBodies(parent: string = SHARED_MEMORY_DIR): void {
+  for (const name of readdirSync(parent)) {
+    const pid = LEFT.exec(name)?.[1]
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(parent, name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH'
+  }
+}
+
+const PREFIX = 'dunlin-'
+const LEFT = /^dunlin-(\d+)-/
 const SHARED_MEMORY_DIR = '/dev/shm'
 const NAME_DIGITS = 32
 const NAME = /^[0-9a-f]{32}$/

@@ -1,11 +1,13 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import type { ProtocolError } from '../../runtime/base/errors.ts'
 import { silentLogger } from '../../runtime/base/log.ts'
 import { Kind } from '../../runtime/event/record.ts'
-import { FileBodies } from '../../runtime/shared-memory/body-files.ts'
+import { FileBodies, removeLeftBodies } from '../../runtime/shared-memory/body-files.ts'
 import { openProcessChannel, type ProcessChannel } from '../../runtime/shared-memory/process-channel.ts'
 import { PythonGuest, text } from '../support/python-guest.ts'
 import { headerOf, seen, type SeenRecord } from '../support/ring-pair.ts'
@@ -179,4 +181,17 @@ test('body file is gone after it was taken, and the directory after close', (t) 
   bodies.put(Buffer.from('left'))
   bodies.close()
   t.false(existsSync(bodies.directory))
+})
+
+test('body directory of a dead agent is removed, of a living one kept', (t) => {
+  const parent = mkdtempSync(join(tmpdir(), 'dunlin-bodies-'))
+  const dead = join(parent, 'dunlin-2147483647-abc')
+  mkdirSync(dead)
+  mkdirSync(join(parent, 'dunlin-other'))
+  const alive = new FileBodies(parent)
+  removeLeftBodies(parent)
+  t.deepEqual(readdirSync(parent).length, 2)
+  t.true(existsSync(alive.directory))
+  t.false(existsSync(dead))
+  rmSync(parent, { recursive: true })
 })
