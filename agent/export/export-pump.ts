@@ -7,7 +7,7 @@
  * If a whole session passes without one confirmation, the next one waits (full jitter): a frame that makes the hub cut the link
  * must not turn into a loop at full speed. Nothing polls: an idle pump has no timers.
  */
-import { topics, WIRE_PAYLOAD_BYTES_MAX } from '../../config/wire.ts'
+import { FRAME_ROW_HEADER_BYTES, FRAME_UNPACKED_BYTES_MAX, topics, WIRE_PAYLOAD_BYTES_MAX } from '../../config/wire.ts'
 import { type BackoffOptions, fullJitterMs, sleep } from '../../runtime/base/backoff.ts'
 import { describeError } from '../../runtime/base/errors.ts'
 import type { Logger } from '../../runtime/base/log.ts'
@@ -239,11 +239,12 @@ export class ExportPump {
 
   #send(session: Session, stream: StreamProgress, lane: Lane, rows: StreamRow[]): void {
     const { link, device, logger } = this.#options
-    const frame = encodeFrame(stream.name, stream.epoch, rows)
     const [first, last] = [rows[0]!.seq, rows.at(-1)!.seq]
-    if (frame.length > WIRE_PAYLOAD_BYTES_MAX) {
+    const bytes = rows.reduce((sum, { record }) => sum + record.length + FRAME_ROW_HEADER_BYTES, 0)
+    const frame = bytes <= FRAME_UNPACKED_BYTES_MAX ? encodeFrame(stream.name, stream.epoch, rows) : undefined
+    if (!frame || frame.length > WIRE_PAYLOAD_BYTES_MAX) {
       if (rows.length === 1) {
-        logger.error({ stream: stream.name, seq: first, bytes: frame.length }, 'a row is too large for the hub; it stays in the store')
+        logger.error({ stream: stream.name, seq: first, bytes }, 'a row is too large for the hub; it stays in the store')
         return
       }
       const middle = rows.length >> 1

@@ -23,7 +23,7 @@ export class FakeStreams {
 
   append(stream: number, count: number, bodyBytes = 32): void {
     const { rows, lastSeq } = this.#streams[stream]!
-    for (let seq = lastSeq + 1; seq <= lastSeq + count; seq++) rows.set(seq, record(bodyBytes, seq))
+    for (let seq = lastSeq + 1; seq <= lastSeq + count; seq++) rows.set(seq, emitRecord(bodyBytes, seq))
     this.#streams[stream]!.lastSeq += count
   }
 
@@ -59,7 +59,7 @@ export class FakeStreams {
   }
 }
 
-function record(bodyBytes: number, seq: number): Buffer {
+export function emitRecord(bodyBytes: number, seq: number): Buffer {
   const buffer = Buffer.alloc(recordSize(0, bodyBytes))
   buffer.writeUInt32LE(buffer.length, AT.size)
   buffer[AT.kind] = Kind.emit
