@@ -77,6 +77,6 @@ function own(client: unknown): AedesClient {
 }
 
 function refusalError({ refuse, returnCode }: Refusal): AuthenticateError {
-  const code: number = returnCode
-  return Object.assign(new Error(refuse), { returnCode: code })
+  const error: object = Object.assign(new Error(refuse), { returnCode })
+  return error as AuthenticateError
 }
