@@ -3,13 +3,14 @@ import type { ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
 import fs from 'node:fs'
 import path from 'node:path'
+import { PAGE_BYTES } from '../../runtime/store/limits.ts'
 import type { StoreClient } from '../../runtime/store/store-client.ts'
 import { accept, bury, MiB, openTestStore, settle, wholeInbox } from '../support/store-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const EVENTS = 600
 const ROWS = 200
-const PAGE = 4096
+const PAGE = PAGE_BYTES
 
 /** A closed store with events waiting, stream rows, state, a value and a dead letter; returns its queue.db. */
 async function filledStore(t: ExecutionContext): Promise<{ dir: string; file: string; epoch: string }> {

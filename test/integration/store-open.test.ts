@@ -3,7 +3,8 @@ import Database from 'better-sqlite3'
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { openDatabase, setPragmas } from '../../runtime/store/database.ts'
+import { createDraft, openDatabase, setPragmas } from '../../runtime/store/database.ts'
+import { PAGE_BYTES } from '../../runtime/store/limits.ts'
 import { migrate, MIGRATIONS } from '../../runtime/store/schema.ts'
 import { accept, openTestStore, wholeInbox } from '../support/store-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -11,7 +12,9 @@ import { tempDir } from '../support/temp-dir.ts'
 const CHILD = path.join(import.meta.dirname, '../support/store-child.ts')
 
 test('store database opened has every setting that its promises rest on', (t) => {
-  const db = openDatabase(path.join(tempDir(t), 'queue.db'), 1000)
+  const file = path.join(tempDir(t), 'queue.db')
+  createDraft(file).close()
+  const db = openDatabase(file, 1000)
   t.teardown(() => db.close())
   const read = (name: string) => db.pragma(name, { simple: true })
   t.deepEqual(
@@ -26,7 +29,7 @@ test('store database opened has every setting that its promises rest on', (t) =>
       'max_page_count',
       'page_size',
     ].map(read),
-    ['wal', 2, -1, 0, 5000, 2, 0, 1000, 4096],
+    ['wal', 2, -1, 0, 5000, 2, 0, 1000, PAGE_BYTES],
   )
 })
 
