@@ -20,6 +20,7 @@ import { readBody } from './read-body.ts'
 import type { Route } from './route.ts'
 import { Router } from './router.ts'
 
+const HANDSHAKE_TIMEOUT_MS = 10_000
 const HEADERS_TIMEOUT_MS = 10_000
 const BODY_TIMEOUT_MS = 15_000
 /** No byte either way for so long: the connection is closed. Also ends slow readers and slow uploads. */
@@ -50,7 +51,16 @@ export class ApiServer {
     app.on('error', (error) => parts.logger.debug({ err: error }, 'connection ended early'))
     const { key, chain, ca } = parts.tls
     this.#server = createServer(
-      { key, cert: chain, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2', maxHeaderSize: HEADER_BYTES_MAX },
+      {
+        key,
+        cert: chain,
+        ca,
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+        maxHeaderSize: HEADER_BYTES_MAX,
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      },
       app.callback(),
     )
     this.#server.headersTimeout = HEADERS_TIMEOUT_MS

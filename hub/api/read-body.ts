@@ -9,7 +9,7 @@ export async function readBody(request: IncomingMessage, options: { bytesMax: nu
   const chunks: Buffer[] = []
   let bytes = 0
   try {
-    for await (const chunk of request) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       bytes += (chunk as Buffer).length
       if (bytes > options.bytesMax) throw tooLarge(options.bytesMax)
       chunks.push(chunk as Buffer)

@@ -23,9 +23,10 @@ export class BlobStore {
   /** Makes the folder and removes what an earlier process left half written. */
   open(): void {
     makePrivateFolder(this.#folder)
-    for (const part of readdirSync(this.#folder)) {
-      for (const name of readdirSync(join(this.#folder, part))) {
-        if (!DIGEST_PATTERN.test(name)) rmSync(join(this.#folder, part, name), { force: true })
+    for (const part of readdirSync(this.#folder, { withFileTypes: true })) {
+      if (!part.isDirectory()) continue
+      for (const name of readdirSync(join(this.#folder, part.name))) {
+        if (!DIGEST_PATTERN.test(name)) rmSync(join(this.#folder, part.name, name), { force: true })
       }
     }
   }
@@ -39,7 +40,8 @@ export class BlobStore {
     let size = 0
     try {
       try {
-        for await (const chunk of source) {
+        // The source stays open after an early end: its sender still gets an answer.
+        for await (const chunk of source.iterator({ destroyOnReturn: false })) {
           const bytes = chunk as Buffer
           size += bytes.length
           if (size > this.bytesMax) throw tooLarge(this.bytesMax)

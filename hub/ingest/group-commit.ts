@@ -12,6 +12,7 @@ const BYTES_PER_COMMIT = 8 * 1024 * 1024
 const BYTES_WAITING_MAX = 64 * 1024 * 1024
 
 export interface Item {
+  /** What it keeps in memory while it waits. */
   readonly bytes: number
   /** Runs inside the transaction; may run twice. */
   run(): void

@@ -12,10 +12,11 @@ import type { HubDatabase } from '../database/hub-database.ts'
 import { checkShape } from '../json/check-shape.ts'
 import { parseJson } from '../json/parse-json.ts'
 import type { Devices } from '../registry/devices.ts'
-import { EventWriter } from './event-writer.ts'
-import type { GroupCommit } from './group-commit.ts'
+import { EventWriter, type Written } from './event-writer.ts'
+import type { GroupCommit, Item } from './group-commit.ts'
 import { LogWriter } from './log-writer.ts'
 
+const REPORTED_BYTES_MAX = 256 * 1024
 const LOGS_UNPACKED_BYTES_MAX = 4 * 1024 * 1024
 
 export interface IngestStats {
@@ -50,12 +51,13 @@ export class HubIngest implements Ingest {
     const answer = (error: Error | null) => {
       if (error) {
         this.#counters.refused++
-        this.#logger.warn({ device: message.clientId, topic: message.topic, bytes: message.payload.length, err: error }, 'message refused')
+        const { clientId: device, topic, payload } = message
+        this.#logger.warn({ device, topic, bytes: payload.length, err: error }, 'message refused')
       }
       done(error)
     }
     try {
-      this.#commit.push({ bytes: message.payload.length, run: this.#work(message), done: answer })
+      this.#commit.push(this.#work(message, answer))
     } catch (error) {
       answer(error as Error)
     }
@@ -66,37 +68,51 @@ export class HubIngest implements Ingest {
   }
 
   /** Reads the message now (its payload is valid only now) and returns what stores it. Throws ProtocolError. */
-  #work({ clientId, topic, payload, retain }: InboundMessage): () => void {
+  #work({ clientId, topic, payload, retain }: InboundMessage, done: Item['done']): Item {
     if (retain) throw new ProtocolError('retain-refused', 'Cannot keep a retained message from a device')
-    const device = this.#devices.find(clientId)
-    if (device?.state !== 'accepted') throw new TrustError('device-not-accepted', `Cannot take messages of "${clientId}"`)
+    const device = this.#devices.numberOf(clientId)
+    if (device === undefined) throw new TrustError('device-not-accepted', `Cannot take messages of "${clientId}"`)
     const receivedMs = Date.now()
     switch (topic) {
       case topics.events(clientId):
-        return this.#eventWork(device.num, payload, receivedMs)
+        return this.#eventWork(device, payload, receivedMs, done)
       case topics.reported(clientId): {
+        if (payload.length > REPORTED_BYTES_MAX)
+          throw new ProtocolError('report-too-large', `Cannot keep a report of ${payload.length} bytes`)
         const text = payload.toString()
         const { facts } = checkShape(Reported, parseJson(text), 'report')
-        return () => this.#devices.setReported(clientId, text, facts && JSON.stringify(facts))
+        return { bytes: payload.length, run: () => this.#devices.setReported(clientId, text, facts && JSON.stringify(facts)), done }
       }
       case topics.logs(clientId): {
-        const batch = checkShape(LogBatch, parseJson(unpackLogs(payload)), 'log batch')
-        return () => this.#logs.write(device.num, batch, receivedMs)
+        const text = unpackLogs(payload)
+        const batch = checkShape(LogBatch, parseJson(text), 'log batch')
+        return { bytes: text.length, run: () => this.#logs.write(device, batch, receivedMs), done }
       }
       default:
         throw new ProtocolError('topic-unknown', `Cannot take messages on "${topic}"`)
     }
   }
 
-  #eventWork(device: number, payload: Buffer, receivedMs: number): () => void {
+  #eventWork(device: number, payload: Buffer, receivedMs: number, done: Item['done']): Item {
     // Rows of a frame that was not packed are views into the payload, which is not ours to keep.
     const frame = decodeFrame(payload[4] === 0 ? Buffer.from(payload) : payload)
-    this.#counters.frames++
-    return () => {
-      const { stored, duplicates } = this.#events.write(device, frame, receivedMs)
-      this.#counters.rows += stored
-      this.#counters.duplicates += duplicates
+    let written: Written = { stored: 0, duplicates: 0 }
+    return {
+      bytes: frame.bytes,
+      run: () => {
+        written = this.#events.write(device, frame, receivedMs)
+      },
+      done: (error) => {
+        if (!error) this.#count(written)
+        done(error)
+      },
     }
+  }
+
+  #count({ stored, duplicates }: Written): void {
+    this.#counters.frames++
+    this.#counters.rows += stored
+    this.#counters.duplicates += duplicates
   }
 }
 

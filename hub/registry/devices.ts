@@ -1,22 +1,27 @@
 /** The devices the hub knows. Only an accepted device whose certificate carries the registered key is let in anywhere. */
 import { X509Certificate, createHash, createPublicKey } from 'node:crypto'
+import type Database from 'better-sqlite3'
 import type { Selectable } from 'kysely'
 import { InputError, TrustError } from '../../runtime/base/errors.ts'
 import type { HubDatabase } from '../database/hub-database.ts'
 import type { DeviceTable } from '../database/schema.ts'
 import type { Audit } from './audit.ts'
 
+const PAGE_BYTES_MAX = 8 * 1024 * 1024
+
 export type Device = Selectable<DeviceTable>
 
 export class Devices {
   readonly #database: HubDatabase
   readonly #audit: Audit
+  readonly #numberOf: Database.Statement
   /** Called after a device was decommissioned: its live session must end. */
   onDecommissioned: (id: string) => void = () => {}
 
   constructor(database: HubDatabase, audit: Audit) {
     this.#database = database
     this.#audit = audit
+    this.#numberOf = database.raw.prepare("SELECT num FROM devices WHERE id = ? AND state = 'accepted'")
   }
 
   /** Nobody is connected to a hub that just started. */
@@ -35,7 +40,25 @@ export class Devices {
     return device
   }
 
-  list(after: string, limit: number): Device[] {
+  /** The number of an accepted device; asked for each message. */
+  numberOf(id: string): number | undefined {
+    return (this.#numberOf.get(id) as { num: number } | undefined)?.num
+  }
+
+  /** One page by id, bounded in bytes as well; `next` is the id to go on after. */
+  page(after: string, limit: number): { devices: Device[]; next: string | null } {
+    const devices: Device[] = []
+    let bytes = 0
+    // One more than asked tells whether there is more.
+    for (const device of this.#list(after, limit + 1)) {
+      bytes += (device.reported?.length ?? 0) + device.facts.length
+      if (devices.length === limit || (devices.length > 0 && bytes > PAGE_BYTES_MAX)) return { devices, next: devices.at(-1)!.id }
+      devices.push(device)
+    }
+    return { devices, next: null }
+  }
+
+  #list(after: string, limit: number): Device[] {
     return this.#database.all(this.#database.query.selectFrom('devices').selectAll().where('id', '>', after).orderBy('id').limit(limit))
   }
 

@@ -146,13 +146,17 @@ export class TrustRepository {
     verifySigned(root, 'root', root)
     checkFresh('root', root.signed)
     if (!root.signed.consistentSnapshot) throw new TrustError('root-inconsistent', 'Cannot use this root: consistent_snapshot is not true')
+    this.#checkOnlineKeys(root, 'Make it with the keys of GET /v1/tuf/online-keys')
+  }
+
+  #checkOnlineKeys(root: Metadata<Root>, hint: string): void {
     for (const role of ['snapshot', 'timestamp'] as const) {
       const { keyID } = this.#keys[role].key
       const named = root.signed.roles[role]
       const key = root.signed.keys[keyID]
       if (named?.threshold !== 1 || !named.keyIDs.includes(keyID) || !key?.equals(this.#keys[role].key)) {
         throw new TrustError('online-key-missing', `Cannot use this root: its role ${role} does not name this hub's key ${keyID}`, {
-          hint: 'Make it with the keys of GET /v1/tuf/online-keys',
+          hint,
         })
       }
     }
@@ -213,6 +217,7 @@ export class TrustRepository {
     const timestampText = this.#files.read('timestamp.json')
     if (!newest || timestampText === undefined) return undefined
     const root = parseRoot(newest.text)
+    this.#checkOnlineKeys(root, 'Restore the folder keys/ from the backup')
     const timestamp = Metadata.fromJSON(MetadataKind.Timestamp, JSON.parse(timestampText))
     const stored = Metadata.fromJSON(
       MetadataKind.Snapshot,

@@ -29,6 +29,8 @@ export interface Frame {
   readonly stream: string
   readonly epoch: string
   readonly rows: readonly DecodedRow[]
+  /** Of the rows, unpacked: what they take in memory. */
+  readonly bytes: number
 }
 
 export interface DecodedRow {
@@ -92,7 +94,7 @@ export function decodeFrame(payload: Buffer): Frame {
   const epoch = payload.toString('utf8', epochAt, rowsAt)
   if (!STREAM_NAME_PATTERN.test(stream)) throw invalid(`stream name ${JSON.stringify(stream)}`)
   if (!EPOCH_PATTERN.test(epoch)) throw invalid(`epoch ${JSON.stringify(epoch)}`)
-  return { stream, epoch, rows: decodeRows(unpack(payload.subarray(rowsAt), packing, bytes), rowCount, first) }
+  return { stream, epoch, bytes, rows: decodeRows(unpack(payload.subarray(rowsAt), packing, bytes), rowCount, first) }
 }
 
 function unpack(packed: Buffer, packing: number, bytes: number): Buffer {

@@ -138,3 +138,13 @@ test('hub whose authority key is gone does not make another', async (t) => {
   removeFolder(join(dataDir, 'ca/authority.pem'))
   await t.throwsAsync(startHub({ dataDir }), { code: 'ca-key-missing' })
 })
+
+test('hub whose online keys are gone does not sign with others', async (t) => {
+  const dataDir = temporaryFolder()
+  t.teardown(() => removeFolder(dataDir))
+  const hub = await startHub({ dataDir })
+  await initialiseTrust(hub)
+  await hub.stop()
+  removeFolder(join(dataDir, 'keys'))
+  await t.throwsAsync(startHub({ dataDir }), { code: 'online-key-missing' })
+})

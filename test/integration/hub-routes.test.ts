@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createHash, randomBytes } from 'node:crypto'
 import { request } from 'node:https'
 import { connect } from 'node:tls'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { call, enrol, initialiseTrust, removeFolder, startHub, type TestHub } from '../support/hub.ts'
 import type { Auth } from '../../hub/api/route.ts'
 
@@ -136,6 +136,38 @@ test('blob name or file name that climbs out of its folder is not found', async 
     t.true([400, 404].includes((await call(hub, 'PUT', `/v1/blobs/${name}`, { body: 'x' })).status), name)
     t.true([400, 404].includes((await call(hub, 'GET', `/v1/tuf/${name}`)).status), name)
   }
+})
+
+test('blob that comes in chunks and passes the limit is refused and leaves nothing behind', async (t) => {
+  const hub = await freshHub(t, { limits: { blobBytesMax: '1MiB' } })
+  const sent = request({
+    port: hub.api.port,
+    host: '127.0.0.1',
+    ca: hub.ca,
+    agent: false,
+    method: 'PUT',
+    path: `/v1/blobs/${'0'.repeat(64)}`,
+  })
+  sent.setHeader('Authorization', `Bearer ${hub.token}`)
+  sent.on('error', () => {})
+  const answered = once(sent, 'response')
+  for (let i = 0; i < 24; i++) sent.write(Buffer.alloc(256 * 1024))
+  const [response] = await answered
+  t.is(response.statusCode, 413)
+  sent.destroy()
+  t.deepEqual(readdirSync(`${hub.dataDir}/blobs/00`), [])
+})
+
+test('devices page by page are each device once', async (t) => {
+  const hub = await freshHub(t)
+  for (const name of ['edge-3', 'edge-1', 'edge-2']) await enrol(hub, name)
+  const first = (await call(hub, 'GET', '/v1/devices?limit=2')).json
+  t.deepEqual(
+    first.devices.map(({ id }: { id: string }) => id),
+    ['edge-1', 'edge-2'],
+  )
+  const second = (await call(hub, 'GET', `/v1/devices?limit=2&after=${first.next}`)).json
+  t.like(second, { devices: [{ id: 'edge-3' }], next: null })
 })
 
 test('blob over the limit is refused and leaves nothing behind', async (t) => {

@@ -17,7 +17,8 @@ test('frame carries any rows in order of seq, packed or not', (t) => {
     fc.property(rows, fc.boolean(), (given, compress) => {
       const sent = given.toSorted(([a], [b]) => a - b).map(([seq, body]) => ({ seq, record: emittedRecord(body) }))
       const frame = decodeFrame(encodeFrame('readings', 'e1', sent, { compress }))
-      t.deepEqual(frame, { stream: 'readings', epoch: 'e1', rows: sent })
+      t.like(frame, { stream: 'readings', epoch: 'e1' })
+      t.deepEqual(frame.rows, sent)
     }),
     { numRuns: 50 },
   )

@@ -22,9 +22,10 @@ export function fleetRoutes({ devices, tokens, releases }: HubParts): Route[] {
       path: '/v1/devices',
       auth: 'operator',
       summary: 'Devices by id: ?after=<id>&limit=',
-      handler: ({ query }) => ({
-        devices: devices.list(query.get('after') ?? '', limitOf(query, { max: 1000, fallback: 1000 })).map(deviceJson),
-      }),
+      handler: ({ query }) => {
+        const { devices: found, next } = devices.page(query.get('after') ?? '', limitOf(query, { max: 1000, fallback: 1000 }))
+        return { devices: found.map(deviceJson), next }
+      },
     },
     {
       method: 'GET',
