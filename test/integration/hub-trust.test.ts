@@ -1,8 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BaseFetcher, Updater } from 'tuf-js'
-import { DownloadHTTPError } from 'tuf-js/dist/error.js'
 import { topics, type Desired } from '../../config/wire.ts'
 import { Publisher } from '../../agent/publisher/publisher.ts'
 import {
@@ -16,9 +14,9 @@ import {
   sha256,
   startHub,
   temporaryFolder,
-  type TestDevice,
   type TestHub,
 } from '../support/hub.ts'
+import { deviceUpdater } from '../support/tuf-device.ts'
 
 async function freshHub(t: ExecutionContext): Promise<{ hub: TestHub; publisher: Publisher; folder: string }> {
   const folder = temporaryFolder()
@@ -28,41 +26,12 @@ async function freshHub(t: ExecutionContext): Promise<{ hub: TestHub; publisher:
   return { hub, publisher: await initialiseTrust(hub, join(folder, 'publisher')), folder }
 }
 
-/** Fetches as a device. */
-class DeviceFetcher extends BaseFetcher {
-  readonly #hub: TestHub
-  readonly #device: TestDevice
-  constructor(hub: TestHub, device: TestDevice) {
-    super()
-    this.#hub = hub
-    this.#device = device
-  }
-  async fetch(url: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const { status, bytes } = await call(this.#hub, 'GET', new URL(url).pathname, { as: this.#device })
-    // The updater asks for the next root until there is none.
-    if (status !== 200) throw new DownloadHTTPError('refused', status)
-    return new Blob([new Uint8Array(bytes)]).stream()
-  }
-}
-
-function updaterOf(hub: TestHub, device: TestDevice, folder: string): Updater {
-  mkdirSync(join(folder, 'targets'), { recursive: true })
-  writeFileSync(join(folder, 'root.json'), device.tufRoot)
-  return new Updater({
-    metadataDir: folder,
-    metadataBaseUrl: `${hub.url}/device/v1/tuf`,
-    targetDir: join(folder, 'targets'),
-    targetBaseUrl: `${hub.url}/device/v1/targets`,
-    fetcher: new DeviceFetcher(hub, device),
-  })
-}
-
 test('device verifies a published function with a TUF client, from its first root to the manifest', async (t) => {
   const { hub, publisher, folder } = await freshHub(t)
   const device = await enrol(hub, 'edge-1')
   t.like((await publish(hub, publisher, 'thermo', 1)).json, { name: 'thermo', version: 1 })
   t.is((await publish(hub, publisher, 'thermo', 2, { 'function.yaml': 'a: 1\n', 'main.py': 'x = 1\n' })).status, 200)
-  const updater = updaterOf(hub, device, join(folder, 'device'))
+  const updater = deviceUpdater(hub, device, join(folder, 'device'))
   for (const version of [1, 2]) {
     const target = await updater.getTargetInfo(`functions/thermo/${version}.json`)
     const file = await updater.downloadTarget(target!, join(folder, `manifest-${version}`))
@@ -216,7 +185,7 @@ test('trust and functions are the same after a stop and a start', async (t) => {
   const again = await startHub({ dataDir: hub.dataDir })
   t.teardown(() => again.stop())
   t.like((await call(again, 'GET', '/v1/functions')).json.functions, [{ name: 'thermo', version: 1 }])
-  const updater = updaterOf(again, device, join(folder, 'device'))
+  const updater = deviceUpdater(again, device, join(folder, 'device'))
   t.truthy(await updater.getTargetInfo('functions/thermo/1.json'))
   t.is((await publish(again, publisher, 'thermo', 2)).status, 200)
 })

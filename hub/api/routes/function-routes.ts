@@ -99,6 +99,8 @@ export function functionRoutes({ functions, blobs, trust, audit }: HubParts): Ro
       handler: ({ body }) => {
         const before = trust.status()
         trust.initialise(body.root, body.targets)
+        // The new targets may leave versions out.
+        functions.open()
         const after = trust.status()
         if (after.rootVersion !== before.rootVersion)
           audit.add({ actor: 'operator', action: 'trust.root', subject: String(after.rootVersion) })
