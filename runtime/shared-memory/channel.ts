@@ -37,9 +37,9 @@ export interface Doorbell {
 
 /** Where bodies go that are too large for the ring. */
 export interface BodyCarrier {
-  /** Puts `body` where the peer can take it; returns the reference for the record's body. */
-  put(body: Uint8Array): Uint8Array
-  /** Takes the body of a reference that the peer sent. Throws ProtocolError when it is not there or not what was said. */
+  /** Puts `body` where the peer can take it; returns the reference for the record's body. `isAllRead`: no earlier body is still to be taken. */
+  put(body: Uint8Array, isAllRead: boolean): Uint8Array
+  /** Takes the body of a reference that the peer sent; valid until the next one is taken. Throws ProtocolError when it is not there or not what was said. */
   take(reference: Buffer): Buffer
   close(): void
 }
@@ -232,7 +232,7 @@ export class RingChannel implements Channel {
     if (!this.#writer.canWrite(recordSize(headLength, REFERENCE_BYTES_MAX))) return false
     this.#scratch.set(header)
     this.#scratch[AT.flags]! |= Flag.externalBody
-    return this.#writer.write(this.#scratch, head, this.#parts.bodies.put(body))
+    return this.#writer.write(this.#scratch, head, this.#parts.bodies.put(body, this.#writer.isAllRead))
   }
 
   /** A broken protocol ends the channel; anything else is the caller's. */

@@ -83,6 +83,11 @@ export class RingWriter {
     return false
   }
 
+  /** The consumer has read, and is done with, all that was written. */
+  get isAllRead(): boolean {
+    return this.#room() === this.#place.capacity
+  }
+
   #tail(): number {
     return this.#place.capacity - (this.#next & (this.#place.capacity - 1))
   }

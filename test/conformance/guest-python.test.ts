@@ -266,6 +266,21 @@ test('python handler that waits for state while events come answers them in orde
   t.deepEqual(guest.records.filter((record) => record.kind === Kind.result).map((record) => record.ticket), tickets)
 })
 
+test('python handler that waits for state keeps the large body of an event that came meanwhile', async (t) => {
+  const guest = new PythonGuest(t, 'def handler(context, event):\n    context.state.get("a")\n    context.state.get("b")\n    return event.body\n', { ringBytes: 16_384 })
+  const large = (letter: string): Buffer => Buffer.alloc(9000, letter)
+  const tickets: number[] = []
+  guest.onRequest = (record) => {
+    // The second comes while "a" waits; it is read, and not handled, when the third is written.
+    if (tickets.length < 3) tickets.push(guest.post(large('xyz'[tickets.length]!)))
+    guest.answerState(record, null)
+  }
+  await guest.init('fn:handler')
+  tickets.push(guest.post(large('x')))
+  await guest.until((record) => record.kind === Kind.result)
+  for (const [i, ticket] of tickets.entries()) t.true((await guest.result(ticket)).body.equals(large('xyz'[i]!)), `body ${i}`)
+})
+
 for (const kind of ['', 'async '] as const) {
   test(`python ${kind || 'plain '}handler calls another function and gets a Response`, async (t) => {
     const wait = kind ? 'await ' : ''

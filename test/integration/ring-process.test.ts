@@ -173,14 +173,23 @@ test('process channel views kept by mistake are empty after close, not unmapped 
 
 test('body file is gone after it was taken, and the directory after close', (t) => {
   const bodies = new FileBodies()
-  const reference = Buffer.from(bodies.put(Buffer.from('large')))
+  const reference = Buffer.from(bodies.put(Buffer.from('large'), false))
   t.is(readdirSync(bodies.directory).length, 1)
   t.is(bodies.take(reference).toString(), 'large')
   t.deepEqual(readdirSync(bodies.directory), [])
   t.throws(() => bodies.take(reference), { code: 'body-missing' })
-  bodies.put(Buffer.from('left'))
+  bodies.put(Buffer.from('left'), false)
   bodies.close()
   t.false(existsSync(bodies.directory))
+})
+
+test('body file is written again when everything was read, and carries no byte of the longer body before', (t) => {
+  const bodies = new FileBodies()
+  for (const body of ['a long one', 'short', 'a longer one than that']) t.is(bodies.take(Buffer.from(bodies.put(Buffer.from(body), true))).toString(), body)
+  t.is(readdirSync(bodies.directory).length, 1)
+  bodies.put(Buffer.from('second in flight'), false)
+  t.is(readdirSync(bodies.directory).length, 2)
+  bodies.close()
 })
 
 test('body directory of a dead agent is removed, of a living one kept', (t) => {

@@ -58,9 +58,9 @@ elif attack == "consumer-index":
     memory.words[64] = 1 << 20
     send(b"moved")
 elif attack == "body-path":
-    send(struct.pack("<I", 5) + b"../../etc/passwd", 8)
+    send(struct.pack("<I", 5) + b"../../../../../../../../etc/passwd"[:32] + b"\0", 8)
 elif attack == "body-missing":
-    send(struct.pack("<I", 5) + b"0" * 32, 8)
+    send(struct.pack("<I", 5) + b"0" * 32 + b"\0", 8)
 elif attack in ("body-symlink", "body-fifo", "body-short"):
     name = "a" * 32
     path = os.path.join(os.environ["DUNLIN_BODY_DIR"], name)
@@ -71,9 +71,9 @@ elif attack in ("body-symlink", "body-fifo", "body-short"):
     else:
         with open(path, "wb") as file:
             file.write(b"abc")
-    send(struct.pack("<I", 5) + name.encode(), 8)
+    send(struct.pack("<I", 5) + name.encode() + b"\0", 8)
 elif attack == "body-too-large":
-    send(struct.pack("<I", 0xFFFFFFFF) + b"b" * 32, 8)
+    send(struct.pack("<I", 0xFFFFFFFF) + b"b" * 32 + b"\1", 8)
 elif attack == "never-reads":
     pass
 

@@ -65,7 +65,8 @@ class SyncWorker(Worker):
                         raise TimeoutError("The function called did not answer in time")
                     reader.wake_up()
             elif data[4] not in (record.STATE_VALUE, record.CALL_RESULT):
-                self._queue.append(data)
+                # The body too: once its room is given back, the agent may write its file again.
+                self._queue.append((data, reader.body_of(data) if data[5] & record.EXTERNAL_BODY else None))
             elif data[8:16] == ticket:
                 return data
 
@@ -99,7 +100,7 @@ class SyncWorker(Worker):
         count, since = 0, now()
         while True:
             if queue:
-                data = queue.popleft()
+                data, raw = queue.popleft()
             elif reader.index != reader.produced or look():
                 index = reader.index
                 at = data_at + (index & mask)
@@ -108,6 +109,7 @@ class SyncWorker(Worker):
                 data = mapped[at:at + size]
                 if data[4] == WRAP:
                     continue
+                raw = None
             else:
                 release()
                 ring()
@@ -123,7 +125,7 @@ class SyncWorker(Worker):
             event = new(RingEvent)
             event._record = data
             if data[5] & 8:
-                event._raw = reader.body_of(data)
+                event._raw = reader.body_of(data) if raw is None else raw
             else:
                 # Nearly every handler reads the body: cut it out here, but for JSON, which is decoded when it is asked for.
                 head_length, body_length = lengths(data, 16)
