@@ -47,7 +47,7 @@ test('export of 5,000 rows with the hub killed twice has each row at the hub exa
   async function emit(count: number): Promise<void> {
     for (let i = 0; i < count; i++) {
       store.begin(source, 0)
-      store.emit(stream, emitRecord(64, i))
+      store.emit(stream, emitRecord(64))
       store.end(null)
     }
     await store.flush()

@@ -1,7 +1,7 @@
 /** The stream half of the store's contract, in memory: what an export pump needs, with the store's own promises. */
-import { randomUUID } from 'node:crypto'
+import { randomFillSync, randomUUID } from 'node:crypto'
 import type { Ledger, StreamRow } from '../../runtime/store/store.ts'
-import { AT, Kind, recordSize } from '../../runtime/event/record.ts'
+import { AT, Kind, RECORD_HEADER_BYTES, recordSize } from '../../runtime/event/record.ts'
 
 interface FakeStream {
   readonly name: string
@@ -23,7 +23,7 @@ export class FakeStreams {
 
   append(stream: number, count: number, bodyBytes = 32): void {
     const { rows, lastSeq } = this.#streams[stream]!
-    for (let seq = lastSeq + 1; seq <= lastSeq + count; seq++) rows.set(seq, emitRecord(bodyBytes, seq))
+    for (let seq = lastSeq + 1; seq <= lastSeq + count; seq++) rows.set(seq, emitRecord(bodyBytes))
     this.#streams[stream]!.lastSeq += count
   }
 
@@ -59,11 +59,12 @@ export class FakeStreams {
   }
 }
 
-export function emitRecord(bodyBytes: number, seq: number): Buffer {
+/** A record of an emitted event; its body does not pack. */
+export function emitRecord(bodyBytes: number): Buffer {
   const buffer = Buffer.alloc(recordSize(0, bodyBytes))
   buffer.writeUInt32LE(buffer.length, AT.size)
   buffer[AT.kind] = Kind.emit
   buffer.writeUInt32LE(bodyBytes, AT.bodyLength)
-  for (let at = 64; at < 64 + bodyBytes; at++) buffer[at] = (Math.imul(seq * 31 + at, 2_654_435_761) >>> 13) & 0xff
+  randomFillSync(buffer, RECORD_HEADER_BYTES, bodyBytes)
   return buffer
 }
