@@ -2,7 +2,7 @@
  * Events as the API gives them out.
  *
  * Without a stream, or without a device, they come in the order of receipt; with both, in the order of the stream (epoch after
- * epoch). A page is bounded in rows, in bytes and in rows looked at, so it may be short or empty while `next` still moves on.
+ * epoch). `follow` gives the newest first page, and then what comes, in the order of receipt. A page is bounded in rows, in bytes and in rows looked at, so it may be short or empty while `next` still moves on.
  */
 import { isUtf8 } from 'node:buffer'
 import { InputError } from '../../runtime/base/errors.ts'
@@ -20,6 +20,8 @@ export interface EventQuery {
   /** What the page before said as `next`; null: from the start. */
   readonly after: string | null
   readonly limit: number
+  /** The newest rows, and `next` is never null: it is where those begin that come later. */
+  readonly follow?: boolean
 }
 
 export interface EventPage {
@@ -52,12 +54,13 @@ export class EventReader {
   }
 
   read(asked: EventQuery): EventPage {
+    if (asked.follow) return asked.after === null ? this.#newest(asked) : this.#byReceipt(asked)
     return asked.device !== null && asked.stream !== null ? this.#ofStream(asked) : this.#byReceipt(asked)
   }
 
-  #byReceipt({ device, stream, after, limit }: EventQuery): EventPage {
+  #byReceipt({ device, stream, after, limit, follow }: EventQuery): EventPage {
     const from = cursor(after ?? '0', 1)[0]!
-    const newest = this.#database.first(this.#database.query.selectFrom('events').select(({ fn }) => fn.max('id').as('id')))?.id ?? 0
+    const newest = this.#newestId()
     const until = Math.min(newest, from + ROWS_LOOKED_AT_MAX)
     let query = this.#select().where('events.id', '>', from).where('events.id', '<=', until)
     if (device !== null) query = query.where('devices.id', '=', device)
@@ -65,8 +68,33 @@ export class EventReader {
     const rows = this.#database.all(query.orderBy('events.id').limit(limit))
     const page = cut(rows)
     const isWhole = page.length === rows.length && rows.length < limit
-    const last = isWhole ? until : page.at(-1)!.id
-    return { events: page.map(eventOf), next: isWhole && last >= newest ? null : String(last) }
+    // A store that was put back from a backup may be behind what was followed.
+    const last = isWhole ? Math.max(from, until) : page.at(-1)!.id
+    return { events: page.map(eventOf), next: isWhole && last >= newest && !follow ? null : String(last) }
+  }
+
+  /** Of each stream that is meant its newest rows, by index, and of those the newest: a rare stream is found among many rows of others. */
+  #newest({ device, stream, limit }: EventQuery): EventPage {
+    const newest = this.#newestId()
+    const newestRows = (ofStream: number | null) => {
+      const query = this.#select()
+      if (ofStream === null) return this.#database.all(query.orderBy('events.id', 'desc').limit(limit))
+      return this.#database.all(query.where('events.stream', '=', ofStream).orderBy('events.seq', 'desc').limit(limit))
+    }
+    const rows = device === null && stream === null ? newestRows(null) : this.#streamsOf(device, stream).flatMap(newestRows)
+    const page = cut(rows.sort((a, b) => b.id - a.id).slice(0, limit)).toReversed()
+    return { events: page.map(eventOf), next: String(newest) }
+  }
+
+  #newestId(): number {
+    return this.#database.first(this.#database.query.selectFrom('events').select(({ fn }) => fn.max('id').as('id')))?.id ?? 0
+  }
+
+  #streamsOf(device: string | null, stream: string | null): number[] {
+    let query = this.#database.query.selectFrom('streams').innerJoin('devices', 'devices.num', 'streams.device').select('streams.id as num')
+    if (device !== null) query = query.where('devices.id', '=', device)
+    if (stream !== null) query = query.where('streams.name', '=', stream)
+    return this.#database.all(query).map(({ num }) => num)
   }
 
   #ofStream({ device, stream, after, limit }: EventQuery): EventPage {

@@ -21,13 +21,14 @@ export function eventRoutes({ database }: HubParts): Route[] {
       method: 'GET',
       path: '/v1/events',
       auth: 'operator',
-      summary: 'Stored events: ?device=&stream=&after=&limit=',
+      summary: 'Stored events: ?device=&stream=&after=&limit=&follow=1',
       handler: ({ query }) =>
         events.read({
           device: query.get('device'),
           stream: query.get('stream'),
           after: query.get('after'),
           limit: limitOf(query, { max: 1000, fallback: 100 }),
+          follow: query.get('follow') === '1',
         }),
     },
     {
