@@ -1,6 +1,6 @@
 /**
- * One child in the foreground: its ready line, its warnings as readable lines, and the signals of a person passed on to it. The
- * first Ctrl-C lets it drain, the second ends it.
+ * A child in the foreground: its ready line, its warnings as readable lines, its end. It has a process group of its own, so that
+ * Ctrl-C reaches this process alone, which lets it drain first.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -14,33 +14,37 @@ const WARN = 40
 const ERROR = 50
 
 export interface Runner {
-  /** What the ready line says; undefined when it ended before. */
-  readonly ready: Promise<Record<string, unknown> | undefined>
+  /** Whether it became ready; false when it ended before. */
+  readonly ready: Promise<boolean>
   readonly exitCode: Promise<Exit>
+  /** The first call drains, the second kills. */
+  stop(): void
 }
 
 export function startRunner(script: string, args: readonly string[], printer: Printer): Runner {
-  const ready = Promise.withResolvers<Record<string, unknown> | undefined>()
+  const ready = Promise.withResolvers<boolean>()
   const exitCode = Promise.withResolvers<Exit>()
   const child = spawn(process.execPath, [...NODE_ARGUMENTS, script, ...args], {
-    // Ctrl-C goes to this process; it decides how the child ends.
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, [EXIT_ON_STDIN_END]: '1' },
   })
   child.stdin.on('error', () => {})
-  let signals = 0
-  const onSignal = () => child.kill(++signals === 1 ? 'SIGTERM' : 'SIGKILL')
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
-  createInterface({ input: child.stdout }).on('line', (line) => ready.resolve(JSON.parse(line) as Record<string, unknown>))
+  createInterface({ input: child.stdout }).once('line', () => ready.resolve(true))
   createInterface({ input: child.stderr }).on('line', (line) => tell(line, printer))
   child.once('error', (error) => printer.remark(`dunlin: ${error.message}`))
   child.once('close', (code) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeListener(signal, onSignal)
-    ready.resolve(undefined)
-    exitCode.resolve((signals > 0 ? Exit.ok : (code ?? Exit.failed)) as Exit)
+    ready.resolve(false)
+    exitCode.resolve((code ?? Exit.failed) as Exit)
   })
-  return { ready: ready.promise, exitCode: exitCode.promise }
+  let stops = 0
+  return {
+    ready: ready.promise,
+    exitCode: exitCode.promise,
+    stop() {
+      child.kill(++stops === 1 ? 'SIGTERM' : 'SIGKILL')
+    },
+  }
 }
 
 /** The agent's own log is JSON lines: of those, what a person must know. What is no JSON is shown as it is. */
@@ -52,6 +56,7 @@ function tell(line: string, printer: Printer): void {
     printer.remark(line)
     return
   }
-  if ((entry.level ?? ERROR) < WARN && process.env['DUNLIN_DEBUG'] !== '1') return
-  printer.remark(printer.paint((entry.level ?? ERROR) >= ERROR ? 'red' : 'yellow', oneLine([entry.msg, entry.error ?? entry.err?.message].filter(Boolean).join(': '))))
+  const level = entry.level ?? ERROR
+  if (level < WARN && process.env['DUNLIN_DEBUG'] !== '1') return
+  printer.remark(printer.paint(level >= ERROR ? 'red' : 'yellow', oneLine([entry.msg, entry.error ?? entry.err?.message].filter(Boolean).join(': '))))
 }

@@ -30,8 +30,8 @@ export interface ChildOptions {
   /** Prints a JSON line {"event":"ready",...} when it serves. */
   readonly hasReadyLine: boolean
   readonly onEvent: (text: string) => void
-  /** After each start but the first. */
-  readonly onRestarted?: (ready: Record<string, unknown>) => void
+  /** At each start. */
+  readonly onSpawn: () => void
 }
 
 export class Child {
@@ -83,6 +83,7 @@ export class Child {
 
   #startOnce(): Promise<Record<string, unknown>> {
     const { name, script, args, hasReadyLine } = this.#options
+    if (this.#isStopping) return Promise.reject(new ResourceError('stopping', `Cannot start the ${name}: stopping`))
     const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>()
     const exited = Promise.withResolvers<void>()
     const startedMs = performance.now()
@@ -95,6 +96,7 @@ export class Child {
     this.#exited = exited.promise
     let isReady = !hasReadyLine
     child.stdin?.on('error', () => {})
+    this.#options.onSpawn()
     if (isReady) child.once('spawn', () => resolve({}))
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const ready = readyOf(line)
@@ -110,22 +112,18 @@ export class Child {
     }
     child.once('error', (error) => onEnd(error.message))
     child.once('exit', (code, signal) => onEnd(signal ? `was killed by ${signal}` : `ended with exit code ${code}`))
-    if (this.#isStopping) reject(new ResourceError('stopping', `Cannot start the ${name}: stopping`))
     return promise
   }
 
   #restartLater(how: string, ranMs: number): void {
-    const { name, onEvent, onRestarted } = this.#options
+    const { name, onEvent } = this.#options
     this.#failures = ranMs > STEADY_MS ? 1 : this.#failures + 1
     const waitMs = ceilingMs(this.#failures, RESTART)
     onEvent(`the ${name} ${how}; it starts again in ${waitMs / 1000} s`)
     this.#restartTimer = setTimeout(() => {
       const startedMs = performance.now()
       this.#startOnce().then(
-        (ready) => {
-          onEvent(`the ${name} runs again`)
-          onRestarted?.(ready)
-        },
+        () => onEvent(`the ${name} runs again`),
         (error: Error) => {
           if (!this.#isStopping) this.#restartLater(error.message, performance.now() - startedMs)
         },

@@ -5,19 +5,28 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { sleep } from '../../runtime/base/backoff.ts'
 import { readFileIfThere, writeDurably } from '../../runtime/base/durable-file.ts'
+import type { HubDevice } from '../cli/answers.ts'
 import type { HubClient } from '../cli/hub-client.ts'
 import { publishFunction } from '../cli/publish.ts'
 import { readBundle } from '../publisher/bundle.ts'
 import { openFunctionSource } from '../source/function-source.ts'
 
 export const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
+/** In this order: the first one shows something at once, and a device tries one new function after the other. */
 export const EXAMPLE_FUNCTIONS = ['anomaly', 'enrich', 'alert']
+const POLL_MS = 200
 
 export interface ExampleRelease {
   readonly functions: ReadonlyArray<{ readonly name: string; readonly version: number }>
   /** Gives them to a device, and remembers that. */
   assign(device: string): Promise<void>
+}
+
+async function knows(hub: HubClient, device: string, name: string): Promise<boolean> {
+  const { reported } = (await hub.get(`/v1/devices/${device}`)) as HubDevice
+  return reported?.functions.some((fn) => fn.name === name) ?? false
 }
 
 /** Publishes them; undefined when they are as they were. */
@@ -36,7 +45,10 @@ export async function prepareExampleRelease(hub: HubClient, home: { readonly pat
   return {
     functions,
     assign: async (device) => {
-      await hub.post('/v1/releases', { functions, devices: [device] })
+      const [first, ...rest] = functions
+      await hub.post('/v1/releases', { functions: [first], devices: [device] })
+      while (!(await knows(hub, device, first!.name))) await sleep(POLL_MS)
+      await hub.post('/v1/releases', { functions: rest, devices: [device] })
       writeDurably(record, `${content}\n`)
     },
   }

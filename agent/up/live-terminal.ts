@@ -12,7 +12,7 @@ export class LiveTerminal {
   readonly #out: Terminal
   readonly #isLive: boolean
   #line = ''
-  #plainMs = -PLAIN_EVERY_MS
+  #plainMs = performance.now()
 
   constructor(out: Terminal, env: Readonly<Record<string, string | undefined>>) {
     this.#out = out

@@ -10,6 +10,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Closer } from '../../runtime/base/closer.ts'
 import { makePrivateFolder, writeDurably } from '../../runtime/base/durable-file.ts'
+import { ResourceError } from '../../runtime/base/errors.ts'
 import type { AgentStatus } from '../cli/answers.ts'
 import type { Call } from '../cli/call.ts'
 import { Exit } from '../cli/exit-codes.ts'
@@ -17,13 +18,14 @@ import { initialiseTrust } from '../cli/publish.ts'
 import { AGENT_MAIN, HUB_MAIN } from '../cli/replace-process.ts'
 import { dunlinVersion } from '../cli/verbs/version.ts'
 import { Child } from './child.ts'
+import { ChildrenFile } from './children-file.ts'
 import { EXAMPLES, prepareExampleRelease, type ExampleRelease } from './example-release.ts'
 import { listenText } from './free-port.ts'
 import { lockHome } from './home-lock.ts'
 import { LiveTerminal } from './live-terminal.ts'
 import { choosePorts, contextText, deviceName, foldersOf, isEnrolled, type Folders, type Ports, type UpOptions } from './settings.ts'
 import { StatusLine } from './status-line.ts'
-import { stopRequest } from './stop-request.ts'
+import { stopRequest, type StopRequest } from './stop-request.ts'
 import { whereToLook } from './where-to-look.ts'
 
 const CLAIM_TOKEN_LIFE_MS = 10 * 60_000
@@ -37,7 +39,7 @@ export async function up(call: Call, options: UpOptions): Promise<Exit> {
     for (const child of children) child.kill()
   })
   try {
-    const session = new UpSession(call, options, terminal, closer, children)
+    const session = new UpSession(call, options, { terminal, closer, children, stop })
     await Promise.race([session.start(), stop.requested])
     if (!stop.isRequested) await session.serve(stop.requested)
     return Exit.ok
@@ -57,16 +59,20 @@ class UpSession {
   readonly #terminal: LiveTerminal
   readonly #closer: Closer
   readonly #children: Child[]
+  readonly #stop: StopRequest
+  readonly #childrenFile: ChildrenFile
   readonly #folders: Folders
   readonly #startedMs = performance.now()
 
-  constructor(call: Call, options: UpOptions, terminal: LiveTerminal, closer: Closer, children: Child[]) {
+  constructor(call: Call, options: UpOptions, parts: { terminal: LiveTerminal; closer: Closer; children: Child[]; stop: StopRequest }) {
     this.#call = call
     this.#options = options
-    this.#terminal = terminal
-    this.#closer = closer
-    this.#children = children
+    this.#terminal = parts.terminal
+    this.#closer = parts.closer
+    this.#children = parts.children
+    this.#stop = parts.stop
     this.#folders = foldersOf(call.homePath)
+    this.#childrenFile = new ChildrenFile(call.homePath)
   }
 
   async start(): Promise<void> {
@@ -75,6 +81,7 @@ class UpSession {
     const lock = lockHome(home)
     this.#closer.push(() => lock.release())
     makePrivateFolder(folders.logs)
+    await this.#childrenFile.waitUntilGone(() => this.#terminal.print('waiting for the processes of the last "dunlin up" to end ...'))
     const ports = await choosePorts(folders, this.#options)
     this.#terminal.print(`dunlin ${dunlinVersion()}, home ${home}`)
     writeDurably(folders.context, contextText(folders, ports))
@@ -87,8 +94,7 @@ class UpSession {
     const agentReady = wasEnrolled ? agent.start() : trusted.then(() => this.#enrol(agent))
     const releaseReady = trusted.then(() => this.#prepareRelease())
     const [, ready, release] = await settledAll([trusted, this.#told('agent', `MQTT ${listenText(ports.broker)}, HTTP ${listenText(ports.http)}`, agentReady), releaseReady])
-    await this.#assign(ready, release)
-    await this.#startSensors(ports)
+    await settledAll([this.#assign(ready, release), this.#startSensors(ports)])
     this.#terminal.print(whereToLook({ home, folders, ports, isHomeGiven: this.#call.isHomeGiven, hasExample: this.#options.example !== false }))
   }
 
@@ -110,10 +116,16 @@ class UpSession {
   }
 
   #child(name: string, script: string, graceMs: number, args: () => readonly string[], hasReadyLine = true): Child {
-    const child = new Child({ name, script, args, hasReadyLine, logFile: join(this.#folders.logs, `${name}.log`), onEvent: (text) => this.#terminal.print(text) })
+    // What is pushed to a closer that has run would stay.
+    if (this.#stop.isRequested || this.#stop.isStopping) throw new ResourceError('stopping', `Cannot start the ${name}: stopping`)
+    const child = new Child({ name, script, args, hasReadyLine, logFile: join(this.#folders.logs, `${name}.log`), onEvent: (text) => this.#terminal.print(text), onSpawn: () => this.#noteChildren() })
     this.#children.push(child)
     this.#closer.push(() => child.stop(graceMs))
     return child
+  }
+
+  #noteChildren(): void {
+    this.#childrenFile.write(this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])))
   }
 
   async #told<T>(name: string, where: string, ready: Promise<T>): Promise<T> {

@@ -22,24 +22,23 @@ def handler(context, event):
         return
 
     sensor = event.topic.removeprefix("sensors/")
-    known = context.state.get(sensor) or {"count": 0, "mean": value, "variance": 0.0}
-    score = score_of(value, known)
-    known = learned(value, known)
-    context.state.set(sensor, known)
+    usual = context.state.get(sensor) or {"count": 0, "mean": value, "variance": 0.0}
+    context.state.set(sensor, learned(value, usual))
 
     reading = {
         "sensor": sensor,
         "value": value,
-        "mean": round(known["mean"], 3),
-        "deviation": round(math.sqrt(known["variance"]), 3),
+        "mean": round(usual["mean"], 3),
+        "deviation": round(math.sqrt(usual["variance"]), 3),
         "time": event.timestamp.isoformat(),
     }
     context.emit("readings", reading)
 
-    if known["count"] > READINGS_MIN and abs(score) > THRESHOLD:
+    score = score_of(value, usual)
+    if usual["count"] >= READINGS_MIN and abs(score) > THRESHOLD:
         anomaly = {**reading, "score": round(score, 1)}
         context.emit("anomalies", anomaly)
-        context.publish(f"anomalies/{sensor}", anomaly)
+        context.publish(f"anomalies/{sensor}", anomaly, qos=1)
 
 
 def value_of(body):
@@ -56,17 +55,17 @@ def value_of(body):
     return float(body)
 
 
-def score_of(value, known):
-    """How many deviations from the mean. A sensor that never moved has a floor of 1 % of its mean."""
-    deviation = max(math.sqrt(known["variance"]), abs(known["mean"]) * 0.01, 1e-9)
-    return (value - known["mean"]) / deviation
+def score_of(value, usual):
+    """How many deviations from the mean. A sensor that hardly moves has a deviation of 1 % of its mean."""
+    deviation = max(math.sqrt(usual["variance"]), abs(usual["mean"]) * 0.01, 1e-9)
+    return (value - usual["mean"]) / deviation
 
 
-def learned(value, known):
+def learned(value, usual):
     """Mean and variance with the new reading in them: Welford's update, with forgetting."""
-    count = known["count"] + 1
+    count = usual["count"] + 1
     weight = max(FORGETTING, 1 / count)
-    difference = value - known["mean"]
-    mean = known["mean"] + weight * difference
-    variance = (1 - weight) * (known["variance"] + weight * difference * difference)
+    difference = value - usual["mean"]
+    mean = usual["mean"] + weight * difference
+    variance = (1 - weight) * (usual["variance"] + weight * difference * difference)
     return {"count": count, "mean": mean, "variance": variance}

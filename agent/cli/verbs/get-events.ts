@@ -15,25 +15,23 @@ export interface GetEventsOptions {
 
 interface Page {
   readonly events: readonly HubEvent[]
-  readonly next: string | null
+  readonly next: string
 }
 
 /** The newest events at the hub, oldest of them first; with --follow also those that come. */
 export async function getEvents({ hub, printer }: Call, { stream, device, limit, follow }: GetEventsOptions): Promise<void> {
-  const query = new URLSearchParams({ ...(stream && { stream }), ...(device && { device }) })
+  const query = new URLSearchParams({ follow: '1', ...(stream && { stream }), ...(device && { device }) })
   const ask = async (more: Record<string, string>) => (await hub.get(`/v1/events?${new URLSearchParams([...query, ...Object.entries(more)])}`)) as Page
   const text = (event: HubEvent) => eventText(event, printer.width)
-  const newest = await ask({ newest: '1', limit: String(limit) })
+  const newest = await ask({ limit: String(limit) })
   if (!follow) {
     printer.result({ events: newest.events }, () => (newest.events.length === 0 ? 'No events have come yet' : newest.events.map(text).join('\n')))
     return
   }
   for (let page = newest; ; ) {
     for (const event of page.events) printer.item(event, () => text(event))
-    const after: string = page.next ?? '0'
     if (page.events.length < FOLLOW_ROWS) await sleep(POLL_MS)
-    page = await ask({ after, limit: String(FOLLOW_ROWS) })
-    if (page.next === null) page = { events: page.events, next: after }
+    page = await ask({ after: page.next, limit: String(FOLLOW_ROWS) })
   }
 }
 

@@ -3,18 +3,23 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { FunctionConfig } from '../../../config/function-config.ts'
+import { describeError } from '../../../runtime/base/errors.ts'
+import { agentSocket } from '../../local-api/socket-path.ts'
 import { openFunctionSource } from '../../source/function-source.ts'
 import { findPort, listenText, parseListen } from '../../up/free-port.ts'
-import { agentSocket } from '../../local-api/socket-path.ts'
 import { AgentClient } from '../agent-client.ts'
 import type { AgentLogLine } from '../answers.ts'
 import type { Call } from '../call.ts'
 import { Exit } from '../exit-codes.ts'
 import { logText } from '../log-text.ts'
+import type { Printer } from '../printer.ts'
 import { AGENT_MAIN } from '../replace-process.ts'
-import { startRunner } from '../runner.ts'
+import { startRunner, type Runner } from '../runner.ts'
+import { watchSource } from '../source-watch.ts'
+import { tryLines } from '../try-lines.ts'
 
 const LOG_POLL_MS = 200
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export interface RunOptions {
   readonly watch?: boolean
@@ -24,59 +29,107 @@ export interface RunOptions {
 }
 
 export async function run({ printer }: Call, path: string, options: RunOptions): Promise<Exit> {
-  // Read here as well, so that what is wrong with it is said at once and with its place.
-  const source = openFunctionSource(path)
-  source.close()
-  const { config } = source
-  for (const notice of config.notices) printer.remark(`notice: ${notice}`)
-  const broker = await port('--broker-listen', options.brokerListen, '127.0.0.1:1883')
-  const http = await port('--http-listen', options.httpListen, '127.0.0.1:8080')
+  readConfig(path, printer)
+  const broker = await freePort('--broker-listen', options.brokerListen, '127.0.0.1:1883')
+  const http = await freePort('--http-listen', options.httpListen, '127.0.0.1:8080')
   const dataDir = options.dataDir ? resolve(options.dataDir) : mkdtempSync(join(tmpdir(), 'dunlin-run-'))
-  const args = ['--run', resolve(path), '--data-dir', dataDir, '--broker-listen', listenText(broker), '--http-listen', listenText(http), ...(options.watch ? ['--watch'] : [])]
-  const runner = startRunner(AGENT_MAIN, args, printer)
-  try {
-    const ready = await runner.ready
-    if (!ready) return await runner.exitCode
+  const args = ['--run', resolve(path), '--data-dir', dataDir, '--broker-listen', listenText(broker), '--http-listen', listenText(http)]
+  const start = () => startRunner(AGENT_MAIN, args, printer)
+  const greet = (config: FunctionConfig) => {
     printer.line(`${printer.paint('bold', config.name)} runs (${config.runtime}${options.watch ? ', watching its files' : ''}). Try:`)
     for (const line of tryLines(config, listenText(http), broker)) printer.line(`  ${line}`)
     printer.line('Ctrl-C stops it.\n')
-    await followLogs(dataDir, runner.exitCode, (line) => printer.line(logText({ ...line, time: new Date(line.timeMs).toISOString(), function: line.function ?? null, fields: line.fields ?? null }, printer)))
-    return await runner.exitCode
+  }
+  try {
+    return await serve(path, { printer, dataDir, isWatching: options.watch === true, start, greet })
   } finally {
     if (!options.dataDir) rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
-async function port(setting: string, given: string | undefined, fallback: string) {
+interface Serving {
+  readonly printer: Printer
+  readonly dataDir: string
+  readonly isWatching: boolean
+  readonly start: () => Runner
+  readonly greet: (config: FunctionConfig) => void
+}
+
+/** Once, or anew after each change of the source. */
+async function serve(path: string, { printer, dataDir, isWatching, start, greet }: Serving): Promise<Exit> {
+  let runner: Runner | undefined
+  let isInterrupted = false
+  let changed = Promise.withResolvers<void>()
+  const wake = () => changed.resolve()
+  const onSignal = () => {
+    isInterrupted = true
+    runner?.stop()
+    wake()
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  const watcher = isWatching ? watchSource(path, wake) : undefined
+  try {
+    for (let isFirst = true; ; isFirst = false) {
+      changed = Promise.withResolvers()
+      const config = readAgain(path, printer, isFirst)
+      runner = config && start()
+      const exitCode = runner?.exitCode ?? new Promise<Exit>(() => {})
+      if (runner && (await runner.ready)) {
+        if (isFirst) greet(config!)
+        else printer.line(`${printer.paint('bold', config!.name)} runs again`)
+        void followLogs(dataDir, exitCode, printer)
+      }
+      const ended = await Promise.race([exitCode, changed.promise])
+      if (isInterrupted) {
+        if (runner) await exitCode
+        return Exit.ok
+      }
+      if (ended !== undefined && !isWatching) return ended
+      if (ended !== undefined) await changed.promise
+      else {
+        runner?.stop()
+        if (runner) await exitCode
+      }
+    }
+  } finally {
+    watcher?.close()
+    for (const signal of SIGNALS) process.removeListener(signal, onSignal)
+  }
+}
+
+/** Throws ConfigError: what is wrong is said with its place before anything starts. */
+function readConfig(path: string, printer?: Printer): FunctionConfig {
+  const source = openFunctionSource(path)
+  source.close()
+  for (const notice of source.config.notices) printer?.remark(`notice: ${notice}`)
+  return source.config
+}
+
+/** undefined: the change made it wrong; the next one may make it right. */
+function readAgain(path: string, printer: Printer, isFirst: boolean): FunctionConfig | undefined {
+  if (isFirst) return readConfig(path)
+  try {
+    return readConfig(path)
+  } catch (error) {
+    printer.remark(printer.paint('red', describeError(error)))
+    return undefined
+  }
+}
+
+async function freePort(setting: string, given: string | undefined, fallback: string) {
   return await findPort({ setting, listen: parseListen(given ?? fallback, setting), isFixed: given !== undefined })
 }
 
-/** A line for each trigger that a person can set off. */
-export function tryLines({ name, triggers }: FunctionConfig, http: string, broker: { host: string; port: number }): string[] {
-  const lines = triggers.flatMap((trigger) => {
-    if (trigger.kind === 'http') {
-      const where = trigger.port === null ? http : `127.0.0.1:${trigger.port}`
-      return trigger.paths.slice(0, 1).map((path) => `curl -d 'hello' http://${where}${path}`)
-    }
-    if (trigger.kind === 'mqtt' && trigger.url === null) {
-      const topic = (trigger.subscriptions[0]?.topic ?? '#').replace(/\/#$/, '/x').replaceAll('+', 'x').replace('#', 'x')
-      return [`mosquitto_pub -h ${broker.host} -p ${broker.port} -q 1 -t ${topic} -m 'hello'`]
-    }
-    return [trigger.kind === 'cron' ? `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})` : `(trigger ${trigger.name})`]
-  })
-  return lines.length > 0 ? lines : [`(no triggers: ${name} runs only when another function calls it)`]
-}
-
-async function followLogs(dataDir: string, ended: Promise<unknown>, show: (line: AgentLogLine) => void): Promise<void> {
+async function followLogs(dataDir: string, ended: Promise<unknown>, printer: Printer): Promise<void> {
   const agent = new AgentClient({ path: dataDir, context: { agent: { socket: agentSocket(dataDir) } } })
   let isEnded = false
   void ended.then(() => (isEnded = true))
   let after = 0
   while (!isEnded) {
     const { lines } = (await agent.get(`/v1/logs?after=${after}&limit=500`).catch(() => ({ lines: [] }))) as { lines: AgentLogLine[] }
-    for (const line of lines) {
-      show(line)
-      after = Math.max(after, line.seq)
+    for (const { seq, timeMs, level, function: name, message, fields } of lines) {
+      printer.line(logText({ time: new Date(timeMs).toISOString(), level, function: name ?? null, message, fields }, printer))
+      after = Math.max(after, seq)
     }
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, LOG_POLL_MS))])
   }

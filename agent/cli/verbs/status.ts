@@ -5,7 +5,7 @@ import { Exit } from '../exit-codes.ts'
 import { statusText } from '../status-text.ts'
 
 /** The rates are counted over this long. */
-const RATE_MS = 500
+const RATE_MS = 1000
 
 export interface Rates {
   readonly received: number
