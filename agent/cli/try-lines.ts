@@ -1,0 +1,21 @@
+import type { FunctionConfig, TriggerConfig } from '../../config/function-config.ts'
+import type { Listen } from '../../config/listen.ts'
+
+/** For each trigger, a line that a person can type to set it off. */
+export function tryLines({ name, triggers }: FunctionConfig, http: string, broker: Listen): string[] {
+  if (triggers.length === 0) return [`(no triggers: ${name} runs only when it is invoked)`]
+  return triggers.map((trigger) => tryLine(trigger, http, broker))
+}
+
+function tryLine(trigger: TriggerConfig, http: string, broker: Listen): string {
+  switch (trigger.kind) {
+    case 'http':
+      return `curl -d 'hello' http://${trigger.port === null ? http : `127.0.0.1:${trigger.port}`}${trigger.paths[0] ?? '/'}`
+    case 'mqtt': {
+      const topic = (trigger.subscriptions[0]?.topic ?? '#').replaceAll('+', 'x').replace('#', 'x')
+      return `mosquitto_pub -h ${broker.host} -p ${broker.port} -q 1 -t ${topic} -m 'hello'`
+    }
+    case 'cron':
+      return `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})`
+  }
+}
