@@ -109,7 +109,7 @@ export class Connection {
   }
 
   write(bytes: Buffer): void {
-    if (this.hasEnded) return
+    if (this.hasEnded || this.#parts.socket.destroyed) return
     if (!this.#parts.socket.write(bytes)) {
       // The client does not take its acknowledgements: it is not read from until it does. aedes' drain time-out runs meanwhile.
       this.#parts.socket.pause()
