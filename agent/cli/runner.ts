@@ -53,7 +53,7 @@ function tell(line: string, printer: Printer): void {
   try {
     entry = JSON.parse(line) as typeof entry
   } catch {
-    printer.remark(line)
+    printer.remark(/^\s/.test(line) ? line : `dunlin: ${line}`)
     return
   }
   const level = entry.level ?? ERROR
