@@ -36,7 +36,8 @@ export async function run(): Promise<void> {
     { what: '256 B, 1 in flight', ours: one.medianUs, reference: small.medianUs, unit: 'us, median', reach: '<= 1' },
     { what: '1 MiB, 1 in flight', ours: big.medianUs, reference: large.medianUs, unit: 'us, median', reach: '<= 0.1' },
   ])
-  const figures = (name: string, each: Measured) => [name, each.perSecond, each.medianUs, each.p99Us, each.cpuSecondsPerThousand, each.guestCpuSecondsPerThousand] as const
+  const figures = (name: string, each: Measured) =>
+    [name, each.perSecond, each.medianUs, each.p99Us, each.cpuSecondsPerThousand, each.guestCpuSecondsPerThousand] as const
   printFigures(
     'Both processes',
     [
@@ -128,13 +129,23 @@ const REFERENCE = fileURLToPath(new URL('./reference/', import.meta.url))
 const GUEST = fileURLToPath(new URL('../runtime/shared-memory/guests/python/main.py', import.meta.url))
 
 async function openRing(): Promise<Opened> {
-  const { channel, child } = openProcessChannel({ command: 'python3', args: ['-u', GUEST], env: process.env, cwd: REFERENCE, logger: silentLogger })
+  const { channel, child } = openProcessChannel({
+    command: 'python3',
+    args: ['-u', GUEST],
+    env: process.env,
+    cwd: REFERENCE,
+    logger: silentLogger,
+  })
   child.stderr!.pipe(process.stderr)
   const header = Buffer.alloc(RECORD_HEADER_BYTES)
   const ready = Promise.withResolvers<void>()
   channel.onRecord = (view) => (view.kind === Kind.ready ? ready.resolve() : ready.reject(new Error('The guest did not start')))
   header[AT.kind] = Kind.init
-  channel.write(header, null, Buffer.from(JSON.stringify({ protocol: 1, handler: 'echo_handler:handler', directory: REFERENCE, concurrency: 1024 })))
+  channel.write(
+    header,
+    null,
+    Buffer.from(JSON.stringify({ protocol: 1, handler: 'echo_handler:handler', directory: REFERENCE, concurrency: 1024 })),
+  )
   channel.flush()
   await ready.promise
   return {
@@ -170,7 +181,8 @@ function ringEcho(channel: Channel, each: Case, started: (number: number) => voi
   }
   channel.onWritable = fill
   channel.onRecord = (view) => {
-    if (view.kind !== Kind.result || view.status !== 200 || view.body.length !== each.bytes) return finished.reject(new Error('A wrong answer'))
+    if (view.kind !== Kind.result || view.status !== 200 || view.body.length !== each.bytes)
+      return finished.reject(new Error('A wrong answer'))
     done(view.ticket)
     answered++
     if (answered === each.events) finished.resolve()
@@ -214,7 +226,9 @@ async function jsonEcho(socket: Socket, each: Case, started: (number: number) =>
   for (let number = 0; number < each.events; number++) {
     answer = Promise.withResolvers()
     started(number)
-    socket.write(JSON.stringify({ id: number, content_type: 'application/octet-stream', topic: 'plant/1', body: body.toString('base64') }) + '\n')
+    socket.write(
+      JSON.stringify({ id: number, content_type: 'application/octet-stream', topic: 'plant/1', body: body.toString('base64') }) + '\n',
+    )
     const { status, body: echoed } = JSON.parse((await answer.promise).toString()) as { status: number; body: string }
     if (status !== 200 || Buffer.from(echoed, 'base64').length !== each.bytes) throw new Error('A wrong answer')
     done(number)

@@ -25,7 +25,11 @@ export function printTable(title: string, rows: readonly Row[]): boolean {
 }
 
 /** Prints figures that have no reference. */
-export function printFigures(title: string, rows: readonly (readonly [string, ...(string | number)[]])[], columns: readonly string[]): void {
+export function printFigures(
+  title: string,
+  rows: readonly (readonly [string, ...(string | number)[]])[],
+  columns: readonly string[],
+): void {
   printCells(title, [['', ...columns], ...rows.map((row) => row.map((cell) => (typeof cell === 'number' ? figure(cell) : cell)))])
 }
 
@@ -49,6 +53,16 @@ export function usageOf(pid: number | 'self'): Usage {
   return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, rssMegabytes: Number(rss?.[1] ?? 0) / 1024 }
 }
 
+/** Children of a process that run now: an agent's workers. */
+export function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]!
+}
+
 export function quantile(sorted: Float64Array, q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
@@ -64,5 +78,6 @@ function reaches(ratio: number, reach: string): boolean {
 function printCells(title: string, cells: readonly (readonly string[])[]): void {
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
   console.log(`\n${title}`)
-  for (const row of cells) console.log('  ' + row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '))
+  for (const row of cells)
+    console.log('  ' + row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '))
 }

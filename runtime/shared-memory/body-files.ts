@@ -31,7 +31,10 @@ export class FileBodies implements BodyCarrier {
       reference[REFERENCE_BYTES - 1] = isSpare ? 1 : 0
       return reference
     } catch (error) {
-      throw new ResourceError('body-no-room', `Cannot put a body of ${body.length} bytes under ${this.directory}`, { cause: error, retryable: true })
+      throw new ResourceError('body-no-room', `Cannot put a body of ${body.length} bytes under ${this.directory}`, {
+        cause: error,
+        retryable: true,
+      })
     }
   }
 
@@ -39,7 +42,10 @@ export class FileBodies implements BodyCarrier {
     const name = reference.toString('latin1', 4, REFERENCE_BYTES - 1)
     const length = reference.length === REFERENCE_BYTES ? reference.readUInt32LE(0) : 0
     if (!NAME.test(name) || length > EXTERNAL_BODY_BYTES_MAX || reference.length !== REFERENCE_BYTES) {
-      throw new ProtocolError('body-reference', `Cannot take a body of ${length} bytes: at most ${EXTERNAL_BODY_BYTES_MAX}, from a file named by ${NAME_DIGITS} hex digits`)
+      throw new ProtocolError(
+        'body-reference',
+        `Cannot take a body of ${length} bytes: at most ${EXTERNAL_BODY_BYTES_MAX}, from a file named by ${NAME_DIGITS} hex digits`,
+      )
     }
     const path = join(this.directory, name)
     try {
@@ -84,7 +90,10 @@ export class FileBodies implements BodyCarrier {
 
   #create(): { name: string; fd: number } {
     const name = randomBytes(NAME_DIGITS / 2).toString('hex')
-    return { name, fd: openSync(join(this.directory, name), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600) }
+    return {
+      name,
+      fd: openSync(join(this.directory, name), constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600),
+    }
   }
 
   #roomFor(length: number): Buffer {
@@ -122,12 +131,12 @@ const SPARE_BYTES_MAX = 4 << 20
 const REFERENCE_BYTES = 4 + NAME_DIGITS + 1
 
 function writeFully(fd: number, body: Uint8Array): void {
-  for (let at = 0; at < body.length; ) at += writeSync(fd, body, at, body.length - at, at)
+  for (let at = 0; at < body.length;) at += writeSync(fd, body, at, body.length - at, at)
 }
 
 function readExactly(fd: number, body: Buffer): Buffer {
   if (!fstatSync(fd).isFile()) throw new ProtocolError('body-length', `Cannot take a body of ${body.length} bytes: it is not in a file`)
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const read = readSync(fd, body, at, body.length - at, at)
     if (read === 0) throw new ProtocolError('body-length', `Cannot take a body: the file ends at ${at} of ${body.length} bytes`)
     at += read

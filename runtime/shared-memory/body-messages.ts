@@ -45,7 +45,8 @@ export class MessageBodies implements BodyCarrier {
     }
     const bytes = this.#waiting.get(number)!
     this.#waiting.delete(number)
-    if (bytes.length !== length) throw new ProtocolError('body-length', `Cannot take body ${number}: ${bytes.length} bytes, expected ${length}`)
+    if (bytes.length !== length)
+      throw new ProtocolError('body-length', `Cannot take body ${number}: ${bytes.length} bytes, expected ${length}`)
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
@@ -53,7 +54,8 @@ export class MessageBodies implements BodyCarrier {
   accept(message: unknown): boolean {
     if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'body') return false
     const { number, bytes } = message as { type: unknown; number?: unknown; bytes?: unknown }
-    if (typeof number === 'number' && bytes instanceof Uint8Array && this.#waiting.size < WAITING_BODIES_MAX) this.#waiting.set(number, bytes)
+    if (typeof number === 'number' && bytes instanceof Uint8Array && this.#waiting.size < WAITING_BODIES_MAX)
+      this.#waiting.set(number, bytes)
     return true
   }
 

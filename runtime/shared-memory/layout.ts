@@ -43,7 +43,14 @@ const LINE_WORDS = 32
 
 function place(firstLine: number, dataAt: number, capacity: number): RingPlace {
   const word = firstLine * LINE_WORDS
-  return { producer: word, consumer: word + LINE_WORDS, sleeping: word + 2 * LINE_WORDS, wantsRoom: word + 3 * LINE_WORDS, dataAt, capacity }
+  return {
+    producer: word,
+    consumer: word + LINE_WORDS,
+    sleeping: word + 2 * LINE_WORDS,
+    wantsRoom: word + 3 * LINE_WORDS,
+    dataAt,
+    capacity,
+  }
 }
 
 export function isRingCapacity(bytes: number): boolean {
@@ -52,7 +59,10 @@ export function isRingCapacity(bytes: number): boolean {
 
 export function layoutOf(ringBytes: number): Layout {
   if (!isRingCapacity(ringBytes)) {
-    throw new InputError('ring-bytes', `Cannot make a ring: expected a power of two from ${RING_BYTES_MIN} to ${RING_BYTES_MAX} bytes, got ${ringBytes}`)
+    throw new InputError(
+      'ring-bytes',
+      `Cannot make a ring: expected a power of two from ${RING_BYTES_MIN} to ${RING_BYTES_MAX} bytes, got ${ringBytes}`,
+    )
   }
   return {
     bytes: CONTROL_BYTES + 2 * ringBytes,

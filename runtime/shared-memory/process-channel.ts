@@ -41,7 +41,12 @@ export function openProcessChannel(options: ProcessChannelOptions): ProcessChann
     bodies = new FileBodies()
     const child = spawn(options.command, options.args, {
       cwd: options.cwd,
-      env: { ...options.env, DUNLIN_DOORBELL_FD: String(DOORBELL_FD), DUNLIN_MEMORY_FD: String(MEMORY_FD), DUNLIN_BODY_DIR: bodies.directory },
+      env: {
+        ...options.env,
+        DUNLIN_DOORBELL_FD: String(DOORBELL_FD),
+        DUNLIN_MEMORY_FD: String(MEMORY_FD),
+        DUNLIN_BODY_DIR: bodies.directory,
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', mapping.fd],
       detached: true,
     })
@@ -50,7 +55,14 @@ export function openProcessChannel(options: ProcessChannelOptions): ProcessChann
     const socket = child.stdio?.[DOORBELL_FD] as Duplex | undefined
     // Out of file descriptors: Node has no pipes to give and says why in the child's 'error' event.
     if (socket === undefined) throw new ResourceError('spawn-failed', `Cannot start ${options.command}: no pipe to it`, { retryable: true })
-    const channel = new RingChannel({ memory: mapping.memory, layout, side: 'agent', doorbell: new SocketDoorbell(socket), bodies, release: () => mapping.release() })
+    const channel = new RingChannel({
+      memory: mapping.memory,
+      layout,
+      side: 'agent',
+      doorbell: new SocketDoorbell(socket),
+      bodies,
+      release: () => mapping.release(),
+    })
     socket.on('data', () => channel.wake())
     socket.on('end', () => channel.wake())
     socket.on('error', (error: Error) => options.logger.debug({ err: error, pid: child.pid }, 'Doorbell closed'))

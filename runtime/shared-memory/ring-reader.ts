@@ -46,7 +46,8 @@ export class RingReader {
       size = this.#words[word]! >>> 0
       marks = this.#words[word + 1]!
     }
-    if (size < RECORD_HEADER_BYTES || (size & 7) !== 0 || size > this.#available() || size > capacity - at) throw this.#broken('size', size, at)
+    if (size < RECORD_HEADER_BYTES || (size & 7) !== 0 || size > this.#available() || size > capacity - at)
+      throw this.#broken('size', size, at)
     const kind = marks & 0xff
     if (!KNOWN_KINDS.has(kind)) throw this.#broken('kind', kind, at)
     const headLength = this.#words[word + (AT.headLength >>> 2)]! >>> 0

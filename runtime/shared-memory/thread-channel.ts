@@ -1,4 +1,4 @@
-import { MessageChannel, MessagePort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { MessageBodies, type PortMessage } from './body-messages.ts'
 import { RingChannel, type Channel } from './channel.ts'
 import { formatMemory, layoutOf, RING_BYTES_DEFAULT } from './layout.ts'

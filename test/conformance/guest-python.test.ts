@@ -69,7 +69,13 @@ def handler(context, event):
     [Tag.offset, '-1'],
   ])
   const id = '01890a5d-ac96-774b-bcce-b302099a8057'
-  const answer = await guest.call('{"t":21.5}', { head, flags: 1 | Flag.retain | Flag.replayed | (2 << 6), attempt: 4, timeUs: 1_700_000_000_123_456n, id })
+  const answer = await guest.call('{"t":21.5}', {
+    head,
+    flags: 1 | Flag.retain | Flag.replayed | (2 << 6),
+    attempt: 4,
+    timeUs: 1_700_000_000_123_456n,
+    id,
+  })
   t.deepEqual(json(answer), {
     id,
     content_type: 'application/json; charset=utf-8',
@@ -105,7 +111,10 @@ test('python event whose JSON body cannot be parsed gives its bytes', async (t) 
 })
 
 test('python handler that raises answers 500 with error and stack, and the next event is handled', async (t) => {
-  const guest = new PythonGuest(t, 'def handler(context, event):\n    if event.body == b"bad":\n        raise KeyError("nope")\n    return "ok"\n')
+  const guest = new PythonGuest(
+    t,
+    'def handler(context, event):\n    if event.body == b"bad":\n        raise KeyError("nope")\n    return "ok"\n',
+  )
   await guest.init()
   const failed = await guest.call('bad')
   t.is(failed.status, 500)
@@ -116,7 +125,10 @@ test('python handler that raises answers 500 with error and stack, and the next 
 })
 
 test('python handler that calls sys.exit ends the worker and keeps the answers before it', async (t) => {
-  const guest = new PythonGuest(t, 'import sys\ndef handler(context, event):\n    if event.body == b"exit":\n        sys.exit(3)\n    return event.body\n')
+  const guest = new PythonGuest(
+    t,
+    'import sys\ndef handler(context, event):\n    if event.body == b"exit":\n        sys.exit(3)\n    return event.body\n',
+  )
   await guest.init()
   const first = guest.post('a')
   guest.post('exit')
@@ -128,7 +140,11 @@ for (const [name, code, expected] of [
   ['a module that does not import', 'import not_there_at_all\n', /ModuleNotFoundError/],
   ['a handler that is not there', 'x = 1\n', /Cannot find function 'handler'/],
   ['init_context that raises', 'def init_context(context):\n    1 / 0\ndef handler(context, event): pass\n', /ZeroDivisionError/],
-  ['async init_context that raises', 'async def init_context(context):\n    1 / 0\nasync def handler(context, event): pass\n', /ZeroDivisionError/],
+  [
+    'async init_context that raises',
+    'async def init_context(context):\n    1 / 0\nasync def handler(context, event): pass\n',
+    /ZeroDivisionError/,
+  ],
 ] as const) {
   test(`python function with ${name} says INIT_FAILED and exits`, async (t) => {
     const guest = new PythonGuest(t, code)
@@ -176,7 +192,10 @@ ${kind}def handler(context, event):
     const answer = await guest.call('')
     t.is(text(answer), 'refused')
     const [readings, raw] = guest.of(answer.ticket, Kind.emit)
-    t.deepEqual([item(readings!, Tag.stream), item(readings!, Tag.contentType), text(readings!), headers(readings!)], ['readings', 'application/json', '{"v":1}', { unit: 'C' }])
+    t.deepEqual(
+      [item(readings!, Tag.stream), item(readings!, Tag.contentType), text(readings!), headers(readings!)],
+      ['readings', 'application/json', '{"v":1}', { unit: 'C' }],
+    )
     t.deepEqual([item(raw!, Tag.stream), item(raw!, Tag.contentType), raw!.body], ['raw', 'application/octet-stream', Buffer.from([1])])
     const [published] = guest.of(answer.ticket, Kind.publish)
     t.deepEqual([item(published!, Tag.topic), text(published!)], ['out/a', 'text'])
@@ -263,11 +282,18 @@ test('python handler that waits for state while events come answers them in orde
   await guest.until((record) => record.kind === Kind.stateGet)
   held!()
   t.deepEqual(await Promise.all(tickets.map(async (ticket) => text(await guest.result(ticket)))), ['a!', 'b!', 'c!'])
-  t.deepEqual(guest.records.filter((record) => record.kind === Kind.result).map((record) => record.ticket), tickets)
+  t.deepEqual(
+    guest.records.filter((record) => record.kind === Kind.result).map((record) => record.ticket),
+    tickets,
+  )
 })
 
 test('python handler that waits for state keeps the large body of an event that came meanwhile', async (t) => {
-  const guest = new PythonGuest(t, 'def handler(context, event):\n    context.state.get("a")\n    context.state.get("b")\n    return event.body\n', { ringBytes: 16_384 })
+  const guest = new PythonGuest(
+    t,
+    'def handler(context, event):\n    context.state.get("a")\n    context.state.get("b")\n    return event.body\n',
+    { ringBytes: 16_384 },
+  )
   const large = (letter: string): Buffer => Buffer.alloc(9000, letter)
   const tickets: number[] = []
   guest.onRequest = (record) => {
@@ -294,7 +320,10 @@ ${kind}def handler(context, event):
 `,
     )
     guest.onRequest = (record) => {
-      t.deepEqual([item(record, Tag.function), item(record, Tag.path), item(record, Tag.method), text(record)], ['other', '/p', 'PUT', '{"q":1}'])
+      t.deepEqual(
+        [item(record, Tag.function), item(record, Tag.path), item(record, Tag.method), text(record)],
+        ['other', '/p', 'PUT', '{"q":1}'],
+      )
       const head = headWith([
         [Tag.contentType, 'application/json'],
         [Tag.header, 'b', 'a'],
@@ -394,7 +423,10 @@ async def handler(context, event):
 })
 
 test('python async handler over its concurrency waits and is answered', async (t) => {
-  const guest = new PythonGuest(t, 'import asyncio\nasync def handler(context, event):\n    await asyncio.sleep(0)\n    return event.body\n')
+  const guest = new PythonGuest(
+    t,
+    'import asyncio\nasync def handler(context, event):\n    await asyncio.sleep(0)\n    return event.body\n',
+  )
   await guest.init('fn:handler', { concurrency: 2 })
   const tickets = Array.from({ length: 50 }, (_, i) => guest.post(String(i)))
   for (const [i, ticket] of tickets.entries()) t.is(text(await guest.result(ticket)), String(i))

@@ -28,6 +28,11 @@ test('record vectors pass through the ring unchanged, by parts and whole', (t) =
 })
 
 test('record vectors are read and written alike by the Python guest', async (t) => {
-  const { stdout } = await promisify(execFile)('python3', ['-B', here('./record/check_vectors.py'), here('../../runtime/shared-memory/guests/python'), here('./record')])
+  const { stdout } = await promisify(execFile)('python3', [
+    '-B',
+    here('./record/check_vectors.py'),
+    here('../../runtime/shared-memory/guests/python'),
+    here('./record'),
+  ])
   t.is(Number(stdout), readVectors().length)
 })

@@ -19,7 +19,7 @@ interface Hostile extends ProcessChannel {
   readonly records: SeenRecord[]
   readonly broken: Promise<ProtocolError>
   readonly exited: Promise<unknown[]>
-  until(count: number): Promise<void>
+  readonly until: (count: number) => Promise<void>
 }
 
 function openHostile(t: ExecutionContext, attack: string): Hostile {
@@ -138,7 +138,8 @@ test('python guest echoes bodies of all sizes, inside and outside a small ring, 
   let refused = 0
   channel.onRecord = (view) => {
     const { body } = view
-    if (view.kind !== Kind.result || view.ticket !== got || body.length !== sizes[got] || !body.every((byte) => byte === (got & 0xff))) wrong++
+    if (view.kind !== Kind.result || view.ticket !== got || body.length !== sizes[got] || !body.every((byte) => byte === (got & 0xff)))
+      wrong++
     if (++got === sizes.length) done.resolve()
   }
   const send = (): void => {
@@ -185,7 +186,8 @@ test('body file is gone after it was taken, and the directory after close', (t) 
 
 test('body file is written again when everything was read, and carries no byte of the longer body before', (t) => {
   const bodies = new FileBodies()
-  for (const body of ['a long one', 'short', 'a longer one than that']) t.is(bodies.take(Buffer.from(bodies.put(Buffer.from(body), true))).toString(), body)
+  for (const body of ['a long one', 'short', 'a longer one than that'])
+    t.is(bodies.take(Buffer.from(bodies.put(Buffer.from(body), true))).toString(), body)
   t.is(readdirSync(bodies.directory).length, 1)
   bodies.put(Buffer.from('second in flight'), false)
   t.is(readdirSync(bodies.directory).length, 2)

@@ -48,7 +48,8 @@ export class PythonGuest {
     })
     const { child, channel } = this.process
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()))
-    this.exit = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => {
+    // 'close', not 'exit': what was printed has been read then.
+    this.exit = once(child, 'close').then(([code, signal]: (number | string | null)[]) => {
       channel.poll(100_000)
       this.#notify()
       return { code: code as number | null, signal: signal as string | null }
@@ -89,7 +90,13 @@ export class PythonGuest {
     return this.until((record) => record.kind === Kind.ready || record.kind === Kind.initFailed)
   }
 
-  send(kind: number, ticket: number, head: Uint8Array | null, body: Uint8Array | null, fields: { flags?: number; status?: number } = {}): void {
+  send(
+    kind: number,
+    ticket: number,
+    head: Uint8Array | null,
+    body: Uint8Array | null,
+    fields: { flags?: number; status?: number } = {},
+  ): void {
     if (!this.process.channel.write(headerOf({ kind, ticket, ...fields }), head, body)) throw new Error('No room')
     this.process.channel.flush()
   }

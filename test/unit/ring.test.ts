@@ -9,7 +9,9 @@ test('ring with one record hands over kind, ticket, status, head and body', (t) 
   pair.guest.onRecord = (view) => got.push(seen(view))
   t.true(pair.agent.write(headerOf({ ticket: 2 ** 40 + 7, status: 503 }), Buffer.from('head'), Buffer.from('body!')))
   t.is(pair.guest.poll(10), 1)
-  t.deepEqual(got, [{ kind: Kind.event, ticket: 2 ** 40 + 7, status: 503, attempt: 0, head: Buffer.from('head'), body: Buffer.from('body!') }])
+  t.deepEqual(got, [
+    { kind: Kind.event, ticket: 2 ** 40 + 7, status: 503, attempt: 0, head: Buffer.from('head'), body: Buffer.from('body!') },
+  ])
   pair.close()
 })
 
@@ -164,7 +166,11 @@ test('ring whose indices pass 2^32 goes on', (t) => {
 })
 
 const attack = fc.record({
-  at: fc.oneof(fc.nat(4096 + 2 * 4096 - 4), fc.constantFrom(128, 256, 384, 512, 640, 768, 896, 1024), fc.nat(200).map((n) => 8192 + n)),
+  at: fc.oneof(
+    fc.nat(4096 + 2 * 4096 - 4),
+    fc.constantFrom(128, 256, 384, 512, 640, 768, 896, 1024),
+    fc.nat(200).map((n) => 8192 + n),
+  ),
   value: fc.oneof(fc.integer(), fc.nat(5000), fc.constantFrom(0, 64, 72, -8, 0x7fff_fff8)),
 })
 

@@ -6,7 +6,19 @@ import { encodeVector, type RecordVector } from './vector.ts'
  * Writes the record vectors. Run it only when a record is added: what is there already is the format that devices in the field speak,
  * and does not change.
  */
-const zero = { flags: 0, status: 0, ticket: 0, timeUs: 0, monotonicNs: 0, id: '0'.repeat(32), source: 0, attempt: 0, boot: 0, head: [], bodyHex: '' } as const
+const zero = {
+  flags: 0,
+  status: 0,
+  ticket: 0,
+  timeUs: 0,
+  monotonicNs: 0,
+  id: '0'.repeat(32),
+  source: 0,
+  attempt: 0,
+  boot: 0,
+  head: [],
+  bodyHex: '',
+} as const
 const hex = (text: string): string => Buffer.from(text).toString('hex')
 
 const vectors: Omit<RecordVector, 'bytesHex'>[] = [
@@ -31,7 +43,18 @@ const vectors: Omit<RecordVector, 'bytesHex'>[] = [
     ],
     bodyHex: hex('{"t":21.5}'),
   },
-  { ...zero, name: 'event-unknown-tag', kind: Kind.event, ticket: 2, attempt: 1, head: [[200, 'from the future', ''], [Tag.topic, 'a', '']], bodyHex: '00ff' },
+  {
+    ...zero,
+    name: 'event-unknown-tag',
+    kind: Kind.event,
+    ticket: 2,
+    attempt: 1,
+    head: [
+      [200, 'from the future', ''],
+      [Tag.topic, 'a', ''],
+    ],
+    bodyHex: '00ff',
+  },
   { ...zero, name: 'result-bytes', kind: Kind.result, status: 200, ticket: 7, bodyHex: '000102030405060708' },
   {
     ...zero,
@@ -44,8 +67,26 @@ const vectors: Omit<RecordVector, 'bytesHex'>[] = [
       [Tag.stack, 'line 1\nline 2', ''],
     ],
   },
-  { ...zero, name: 'emit', kind: Kind.emit, ticket: 9, head: [[Tag.stream, 'readings', ''], [Tag.contentType, 'text/plain', '']], bodyHex: hex('21.5') },
-  { ...zero, name: 'publish-retained', kind: Kind.publish, flags: 1 | Flag.retain, ticket: 9, head: [[Tag.topic, 'out/1', '']], bodyHex: hex('on') },
+  {
+    ...zero,
+    name: 'emit',
+    kind: Kind.emit,
+    ticket: 9,
+    head: [
+      [Tag.stream, 'readings', ''],
+      [Tag.contentType, 'text/plain', ''],
+    ],
+    bodyHex: hex('21.5'),
+  },
+  {
+    ...zero,
+    name: 'publish-retained',
+    kind: Kind.publish,
+    flags: 1 | Flag.retain,
+    ticket: 9,
+    head: [[Tag.topic, 'out/1', '']],
+    bodyHex: hex('on'),
+  },
   { ...zero, name: 'state-set', kind: Kind.stateSet, ticket: 9, head: [[Tag.key, 'count', '']], bodyHex: hex('\x0142') },
   { ...zero, name: 'state-absent', kind: Kind.stateValue, flags: Flag.absent, ticket: 10 },
   { ...zero, name: 'log', kind: Kind.log, status: 30, head: [[Tag.fields, '{"a":1}', '']], bodyHex: hex('hot') },

@@ -14,6 +14,7 @@ from .context import Context, Platform
 from .event import RingEvent, TriggerInfo
 from .logger import Logger
 from .ring import Bodies, Doorbell, Memory, Outbox, Reader
+from .state import StateCache
 
 NO_TICKET = bytes(8)
 
@@ -100,8 +101,6 @@ class Worker:
         self.channel, self.init, self.handler = channel, init, handler
         triggers = [TriggerInfo(each.get("class", ""), each.get("kind", ""), each.get("name", "")) for each in init.get("triggers", ())]
         RingEvent._triggers = tuple(triggers)
-        from .state import StateCache
-
         self.cache = StateCache(bool(init.get("stateExclusive")))
         self.platform = Platform(self.request)
         self.logger = Logger(self._log, init.get("logLevel", "info"))

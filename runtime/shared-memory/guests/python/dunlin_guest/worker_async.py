@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import os
+import threading
 from collections import deque
 
 from . import record
@@ -31,6 +32,7 @@ class AsyncWorker(Worker):
         self._requests = 0
         self._is_flushing = False
         self._loop = None
+        self._main_ident = threading.get_ident()
         super().__init__(channel, init, handler)
 
     def current(self, default=_NONE):
@@ -47,7 +49,10 @@ class AsyncWorker(Worker):
             self._unsent.append(entry)
         if not self._is_flushing and self._loop is not None:
             self._is_flushing = True
-            self._loop.call_soon_threadsafe(self._flush)
+            if threading.get_ident() == self._main_ident:
+                self._loop.call_soon(self._flush)
+            else:
+                self._loop.call_soon_threadsafe(self._flush)
 
     def _flush(self):
         self._is_flushing = False

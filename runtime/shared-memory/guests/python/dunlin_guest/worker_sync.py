@@ -1,5 +1,6 @@
 """Runs a plain handler: one event after the other, in a loop that makes no system call while events keep coming."""
 
+import threading
 import time
 from collections import deque
 
@@ -7,7 +8,7 @@ from . import record
 from .event import RingEvent
 from .response import encode_answer
 from .state import State
-from .worker import NO_TICKET, Worker, failure_head
+from .worker import Worker, failure_head
 
 # An answer is published at once; the agent is woken (and given room back) after so many, or after so long, or when there is nothing to do.
 BURST_EVENTS = 32
@@ -25,9 +26,6 @@ class SyncWorker(Worker):
         self._event = None
         self._queue = deque()
         self._requests = 0
-        import threading
-
-        self._main = threading.get_ident
         self._main_ident = threading.get_ident()
         super().__init__(channel, init, handler)
         self.write = channel.outbox.write
@@ -42,7 +40,7 @@ class SyncWorker(Worker):
 
     def request(self, kind, head, body, timeout=None, convert=None):
         """Asks the agent and reads until its answer comes; events that come first wait in the queue."""
-        if self._main() != self._main_ident:
+        if threading.get_ident() != self._main_ident:
             raise RuntimeError("state.get and call_function belong to the handler's own thread")
         self._requests += 1
         ticket = self._requests.to_bytes(8, "little")
