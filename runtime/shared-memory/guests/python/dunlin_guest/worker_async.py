@@ -48,6 +48,9 @@ class AsyncWorker(Worker):
         if self._unsent or not self.channel.outbox.try_write(*entry):
             self._unsent.append(entry)
         if not self._is_flushing and self._loop is not None:
+            if len(self._tasks) == 1 and not self._unsent:
+                # Nothing else is running that could add to a batch.
+                return self.channel.outbox.ring()
             self._is_flushing = True
             if threading.get_ident() == self._main_ident:
                 self._loop.call_soon(self._flush)
