@@ -27,6 +27,7 @@ import { Enrolment } from './registry/enrolment.ts'
 import { Functions } from './registry/functions.ts'
 import { Releases } from './registry/releases.ts'
 import { openOnlineKeys } from './trust/online-keys.ts'
+import { OnlineSigner } from './trust/online-signer.ts'
 import { RepositoryFiles } from './trust/repository-files.ts'
 import { TrustRepository } from './trust/trust-repository.ts'
 
@@ -74,7 +75,7 @@ async function wire({ config, logger, onBroken = () => {} }: HubOptions, closer:
 
   const trust = new TrustRepository(
     new RepositoryFiles(inDataDir('tuf')),
-    openOnlineKeys(inDataDir('keys')),
+    new OnlineSigner(openOnlineKeys(inDataDir('keys'))),
     logger.child({ part: 'trust' }),
   )
   trust.open()

@@ -22,19 +22,3 @@ function parse<T>(role: string, text: string, read: (json: JsonObject) => T): T 
     })
   }
 }
-
-/** Throws TrustError 'signature-missing' unless enough keys of `role` in `root` signed `metadata`. */
-export function verifySigned(root: Metadata<Root>, role: string, metadata: Metadata<Root> | Metadata<Targets>): void {
-  try {
-    root.verifyDelegate(role, metadata)
-  } catch (cause) {
-    throw new TrustError(
-      'signature-missing',
-      `Cannot trust ${role} metadata of version ${metadata.signed.version}: ${cause instanceof Error ? cause.message : ''}`,
-      {
-        cause,
-        hint: 'Sign it with the keys that root.json names',
-      },
-    )
-  }
-}

@@ -2,28 +2,36 @@
  * The hub's half of TUF. The publisher signs root and targets; the hub checks them, keeps them and signs which are current.
  * A published version is in the repository before the registry lists it: on start the registry is made to agree with the targets.
  *
- * Changes run one at a time. Nothing is answered before its files are fsynced.
+ * Every change runs to its end without waiting, so there is never more than one. It is answered after its files are fsynced.
  */
-import { MetaFile, Metadata, MetadataKind, Snapshot, Timestamp, type Root, type TargetFile, type Targets } from '@tufjs/models'
-import { createHash } from 'node:crypto'
-import { DunlinError, InputError, TrustError } from '../../runtime/base/errors.ts'
+import { Metadata, MetadataKind, type Root, type Snapshot, type TargetFile, type Targets } from '@tufjs/models'
+import { DunlinError, TrustError } from '../../runtime/base/errors.ts'
 import type { Logger } from '../../runtime/base/log.ts'
-import type { OnlineKeys } from './online-keys.ts'
-import { parseRoot, parseTargets, verifySigned } from './parse-metadata.ts'
+import {
+  checkFresh,
+  checkNextRoot,
+  checkOnlineKeys,
+  checkSigned,
+  checkTarget,
+  checkUnchanged,
+  checkVersion,
+  isSigned,
+} from './metadata-checks.ts'
+import { needsRenewal, type OnlineSigner } from './online-signer.ts'
+import { parseRoot, parseTargets } from './parse-metadata.ts'
 import type { RepositoryFiles } from './repository-files.ts'
 
-const HOUR_MS = 60 * 60 * 1000
-const DAY_MS = 24 * HOUR_MS
-/** How long a device that is kept from the hub may take old metadata for current. */
-export const TIMESTAMP_LIFETIME_MS = DAY_MS
-export const SNAPSHOT_LIFETIME_MS = 14 * DAY_MS
-const RESIGN_EVERY_MS = HOUR_MS
+const RESIGN_EVERY_MS = 60 * 60 * 1000
 
-interface Current {
+/** Signed by the publisher, with the text it came as. */
+interface Trusted {
   readonly root: Metadata<Root>
   readonly rootText: string
   readonly targets: Metadata<Targets>
   readonly targetsText: string
+}
+
+interface Current extends Trusted {
   readonly snapshot: Metadata<Snapshot>
   readonly timestampVersion: number
 }
@@ -38,22 +46,22 @@ export interface TrustStatus {
 
 export class TrustRepository {
   readonly #files: RepositoryFiles
-  readonly #keys: OnlineKeys
+  readonly #signer: OnlineSigner
   readonly #logger: Logger
   #current: Current | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(files: RepositoryFiles, keys: OnlineKeys, logger: Logger) {
+  constructor(files: RepositoryFiles, signer: OnlineSigner, logger: Logger) {
     this.#files = files
-    this.#keys = keys
+    this.#signer = signer
     this.#logger = logger
   }
 
   open(): void {
     this.#files.open()
     this.#current = this.#load()
-    if (this.#current) this.#commit(this.#current)
-    this.#timer = setInterval(() => this.#resign(), RESIGN_EVERY_MS)
+    if (this.#current) this.#renew(this.#current)
+    this.#timer = setInterval(() => this.#renewOnTimer(), RESIGN_EVERY_MS)
     this.#timer.unref()
   }
 
@@ -61,10 +69,8 @@ export class TrustRepository {
     clearInterval(this.#timer)
   }
 
-  /** What the publisher puts into root.json for the roles snapshot and timestamp. */
   onlineKeys(): { snapshot: object; timestamp: object } {
-    const entry = ({ key }: OnlineKeys['snapshot']) => ({ keyid: key.keyID, ...key.toJSON() })
-    return { snapshot: entry(this.#keys.snapshot), timestamp: entry(this.#keys.timestamp) }
+    return this.#signer.publicKeys()
   }
 
   read(name: string): string | undefined {
@@ -93,119 +99,68 @@ export class TrustRepository {
   }
 
   /**
-   * Takes the first root and targets, or the next root (signed by the keys of the one before as well) with targets that it trusts.
-   * The same pair again changes nothing.
+   * Takes the first root and (empty) targets, or the next root with targets that it trusts. The same pair again changes nothing.
    */
   initialise(rootText: string, targetsText: string): void {
     const current = this.#current
-    if (current?.rootText === rootText && current.targetsText === targetsText) return
-    const root = parseRoot(rootText)
-    const targets = parseTargets(targetsText)
-    this.#checkRoot(root, rootText)
-    verifySigned(root, 'targets', targets)
-    checkFresh('targets', targets.signed)
-    const expected = current === undefined ? 1 : current.targets.signed.version + 1
-    if (targetsText !== current?.targetsText && targets.signed.version !== expected)
-      throw wrongVersion('targets', targets.signed.version, expected)
-    if (current === undefined && Object.keys(targets.signed.targets).length > 0) {
-      throw new InputError('targets-not-empty', 'Cannot begin with targets that name functions: publish them one by one')
-    }
-    if (current && targetsText !== current.targetsText) checkUnchanged(current.targets, targets, new Set())
-    this.#files.write(`${targets.signed.version}.targets.json`, targetsText)
-    this.#files.write(`${root.signed.version}.root.json`, rootText)
-    this.#advance(root, rootText, targets, targetsText)
+    const [root, targets] = [parseRoot(rootText), parseTargets(targetsText)]
+    if (rootText !== current?.rootText) checkNextRoot(current?.root, root)
+    checkOnlineKeys(root, this.#signer.keys, 'Make it with the keys of GET /v1/tuf/online-keys')
+    checkSigned(root, 'targets', targets)
+    if (targetsText !== current?.targetsText) {
+      checkFresh('targets', targets)
+      checkVersion('targets', targets, (current?.targets.signed.version ?? 0) + 1)
+      checkUnchanged(current?.targets, targets, null)
+    } else if (rootText === current.rootText) return
+    this.#advance({ root, rootText, targets, targetsText })
   }
 
   /**
-   * Checks targets that add exactly `path`, whose content is `text`. Returns what commits it; `undefined` when it is current already
-   * (the answer to the same request was lost).
+   * Checks targets that add exactly `path`, whose content is `text`. Returns what commits it, to be called before anything else can
+   * happen; undefined when they are current already (the answer to the same request was lost).
    */
   prepare(targetsText: string, path: string, text: string): (() => void) | undefined {
-    const { root, rootText, targets: previous, targetsText: previousText } = this.#ready()
+    const current = this.#ready()
     const targets = parseTargets(targetsText)
-    verifySigned(root, 'targets', targets)
-    checkTarget(targets.signed.targets[path], path, text)
-    if (targetsText === previousText) return undefined
-    checkFresh('targets', targets.signed)
-    if (targets.signed.version !== previous.signed.version + 1)
-      throw wrongVersion('targets', targets.signed.version, previous.signed.version + 1)
-    checkUnchanged(previous, targets, new Set([path]))
-    return () => {
-      this.#files.write(`${targets.signed.version}.targets.json`, targetsText)
-      this.#advance(root, rootText, targets, targetsText)
-    }
+    checkSigned(current.root, 'targets', targets)
+    checkTarget(targets, path, text)
+    if (targetsText === current.targetsText) return undefined
+    checkFresh('targets', targets)
+    checkVersion('targets', targets, current.targets.signed.version + 1)
+    checkUnchanged(current.targets, targets, path)
+    return () => this.#advance({ ...current, targets, targetsText })
   }
 
-  #checkRoot(root: Metadata<Root>, text: string): void {
-    const current = this.#current
-    if (text !== current?.rootText) {
-      const expected = (current?.root.signed.version ?? 0) + 1
-      if (root.signed.version !== expected) throw wrongVersion('root', root.signed.version, expected)
-      if (current) verifySigned(current.root, 'root', root)
-    }
-    verifySigned(root, 'root', root)
-    checkFresh('root', root.signed)
-    if (!root.signed.consistentSnapshot) throw new TrustError('root-inconsistent', 'Cannot use this root: consistent_snapshot is not true')
-    this.#checkOnlineKeys(root, 'Make it with the keys of GET /v1/tuf/online-keys')
-  }
-
-  #checkOnlineKeys(root: Metadata<Root>, hint: string): void {
-    for (const role of ['snapshot', 'timestamp'] as const) {
-      const { keyID } = this.#keys[role].key
-      const named = root.signed.roles[role]
-      const key = root.signed.keys[keyID]
-      if (named?.threshold !== 1 || !named.keyIDs.includes(keyID) || !key?.equals(this.#keys[role].key)) {
-        throw new TrustError('online-key-missing', `Cannot use this root: its role ${role} does not name this hub's key ${keyID}`, {
-          hint,
-        })
-      }
-    }
-  }
-
-  #advance(root: Metadata<Root>, rootText: string, targets: Metadata<Targets>, targetsText: string): void {
-    const snapshot = this.#signSnapshot((this.#current?.snapshot.signed.version ?? 0) + 1, targets.signed.version, targetsText)
-    this.#commit({ root, rootText, targets, targetsText, snapshot, timestampVersion: this.#current?.timestampVersion ?? 0 })
-  }
-
-  #signSnapshot(version: number, targetsVersion: number, targetsText: string): Metadata<Snapshot> {
-    const snapshot = new Metadata(
-      new Snapshot({
-        version,
-        specVersion: '1.0.31',
-        expires: expiresIn(SNAPSHOT_LIFETIME_MS),
-        meta: { 'targets.json': metaFile(targetsVersion, targetsText) },
-      }),
-    )
-    snapshot.sign((data) => this.#keys.snapshot.sign(data))
-    return snapshot
+  /** Targets before root: after a crash between the two, the targets that the new root trusts are there. */
+  #advance(trusted: Trusted): void {
+    this.#files.write(`${trusted.targets.signed.version}.targets.json`, trusted.targetsText)
+    if (trusted.rootText !== this.#current?.rootText) this.#files.write(`${trusted.root.signed.version}.root.json`, trusted.rootText)
+    const snapshot = this.#sign(trusted, (this.#current?.snapshot.signed.version ?? 0) + 1)
+    this.#commit({ ...trusted, snapshot, timestampVersion: this.#current?.timestampVersion ?? 0 })
   }
 
   /** Writes the snapshot and then, as the commit, a new timestamp that names it. */
   #commit(current: Current): void {
-    const snapshotText = JSON.stringify(current.snapshot.toJSON())
     const { version } = current.snapshot.signed
-    if (this.#files.read(`${version}.snapshot.json`) !== snapshotText) this.#files.write(`${version}.snapshot.json`, snapshotText)
+    const text = JSON.stringify(current.snapshot.toJSON())
+    if (this.#files.read(`${version}.snapshot.json`) !== text) this.#files.write(`${version}.snapshot.json`, text)
     const timestampVersion = current.timestampVersion + 1
-    const timestamp = new Metadata(
-      new Timestamp({
-        version: timestampVersion,
-        specVersion: '1.0.31',
-        expires: expiresIn(TIMESTAMP_LIFETIME_MS),
-        snapshotMeta: metaFile(version, snapshotText),
-      }),
-    )
-    timestamp.sign((data) => this.#keys.timestamp.sign(data))
-    this.#files.write('timestamp.json', JSON.stringify(timestamp.toJSON()))
+    this.#files.write('timestamp.json', JSON.stringify(this.#signer.timestamp(timestampVersion, { version, text }).toJSON()))
     this.#current = { ...current, timestampVersion }
   }
 
-  #resign(): void {
-    const current = this.#current
-    if (!current) return
+  #sign({ targets, targetsText }: Trusted, version: number): Metadata<Snapshot> {
+    return this.#signer.snapshot(version, { version: targets.signed.version, text: targetsText })
+  }
+
+  #renew(current: Current): void {
+    const { snapshot } = current
+    this.#commit(needsRenewal(snapshot) ? { ...current, snapshot: this.#sign(current, snapshot.signed.version + 1) } : current)
+  }
+
+  #renewOnTimer(): void {
     try {
-      const isOld = Date.parse(current.snapshot.signed.expires) - Date.now() < SNAPSHOT_LIFETIME_MS / 2
-      if (isOld) this.#advance(current.root, current.rootText, current.targets, current.targetsText)
-      else this.#commit(current)
+      if (this.#current) this.#renew(this.#current)
     } catch (error) {
       this.#logger.error({ err: error }, 'cannot renew the TUF timestamp; it is tried again in an hour')
     }
@@ -217,32 +172,33 @@ export class TrustRepository {
     const timestampText = this.#files.read('timestamp.json')
     if (!newest || timestampText === undefined) return undefined
     const root = parseRoot(newest.text)
-    this.#checkOnlineKeys(root, 'Restore the folder keys/ from the backup')
+    checkOnlineKeys(root, this.#signer.keys, 'Restore the folder keys/ from the backup')
     const timestamp = Metadata.fromJSON(MetadataKind.Timestamp, JSON.parse(timestampText))
-    const stored = Metadata.fromJSON(
-      MetadataKind.Snapshot,
-      JSON.parse(this.#need(`${timestamp.signed.snapshotMeta.version}.snapshot.json`)),
-    )
-    const meta = stored.signed.meta['targets.json']
-    let targetsText = this.#need(`${meta?.version ?? 0}.targets.json`)
+    const snapshotText = this.#need(`${timestamp.signed.snapshotMeta.version}.snapshot.json`)
+    const snapshot = Metadata.fromJSON(MetadataKind.Snapshot, JSON.parse(snapshotText))
+    const meta = snapshot.signed.meta['targets.json']
+    const targetsText = this.#need(`${meta?.version ?? 0}.targets.json`)
     meta?.verify(Buffer.from(targetsText))
-    // A new root was written, and the power failed before the timestamp: the targets that came with it were written before it.
-    const isSuperseded = !isSigned(root, parseTargets(targetsText))
-    if (isSuperseded) targetsText = this.#need(`${meta!.version + 1}.targets.json`)
+    const current = { root, rootText: newest.text, snapshot, timestampVersion: timestamp.signed.version }
     const targets = parseTargets(targetsText)
-    verifySigned(root, 'targets', targets)
-    const isOld = isSuperseded || Date.parse(stored.signed.expires) - Date.now() < SNAPSHOT_LIFETIME_MS / 2
-    const snapshot = isOld ? this.#signSnapshot(stored.signed.version + 1, targets.signed.version, targetsText) : stored
-    return { root, rootText: newest.text, targets, targetsText, snapshot, timestampVersion: timestamp.signed.version }
+    return isSigned(root, 'targets', targets) ? { ...current, targets, targetsText } : this.#finishRoot(current, targets.signed.version + 1)
+  }
+
+  /** A new root was written, and the power failed before the timestamp: the targets that came with it were written before it. */
+  #finishRoot(current: Omit<Current, 'targets' | 'targetsText'>, version: number): Current {
+    const targetsText = this.#need(`${version}.targets.json`)
+    const targets = parseTargets(targetsText)
+    checkSigned(current.root, 'targets', targets)
+    const trusted = { ...current, targets, targetsText }
+    return { ...trusted, snapshot: this.#sign(trusted, current.snapshot.signed.version + 1) }
   }
 
   #need(name: string): string {
     const text = this.#files.read(name)
-    if (text === undefined)
-      throw new TrustError('repository-damaged', `Cannot find ${name} of the TUF repository`, {
-        hint: 'Restore the folder tuf/ from the backup',
-      })
-    return text
+    if (text !== undefined) return text
+    throw new TrustError('repository-damaged', `Cannot find ${name} of the TUF repository`, {
+      hint: 'Restore the folder tuf/ from the backup',
+    })
   }
 
   #ready(): Current {
@@ -252,52 +208,4 @@ export class TrustRepository {
       hint: 'Send root and targets with POST /v1/tuf/init; "dunlin up" does it',
     })
   }
-}
-
-function isSigned(root: Metadata<Root>, targets: Metadata<Targets>): boolean {
-  try {
-    root.verifyDelegate('targets', targets)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function metaFile(version: number, text: string): MetaFile {
-  return new MetaFile({ version, length: Buffer.byteLength(text), hashes: { sha256: sha256(text) } })
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
-}
-
-function expiresIn(ms: number): string {
-  return new Date(Date.now() + ms).toISOString().replace(/\.\d+Z$/, 'Z')
-}
-
-function checkFresh(role: string, signed: { isExpired(now?: Date): boolean; expires: string }): void {
-  if (signed.isExpired()) throw new TrustError('metadata-expired', `Cannot trust ${role} metadata: it expired at ${signed.expires}`)
-}
-
-function checkTarget(target: TargetFile | undefined, path: string, text: string): void {
-  if (!target) throw new TrustError('target-missing', `Cannot find ${path} in the targets`)
-  if (target.length !== Buffer.byteLength(text) || target.hashes['sha256'] !== sha256(text)) {
-    throw new TrustError('target-mismatch', `Cannot publish ${path}: the manifest is not the one that was signed`)
-  }
-}
-
-/** Versions are immutable, and a target whose content the hub has not been given cannot be served. Leaving one out withdraws it. */
-function checkUnchanged(previous: Metadata<Targets>, next: Metadata<Targets>, added: ReadonlySet<string>): void {
-  for (const [path, target] of Object.entries(next.signed.targets)) {
-    const before = previous.signed.targets[path]
-    if (before && !before.equals(target))
-      throw new TrustError('target-changed', `Cannot change ${path}: a published version stays as it is`)
-    if (!before && !added.has(path)) throw new TrustError('target-unknown', `Cannot add ${path}: its manifest was not sent`)
-  }
-}
-
-function wrongVersion(role: string, found: number, expected: number): InputError {
-  return new InputError('version-conflict', `Cannot take ${role} metadata of version ${found}: expected ${expected}`, {
-    hint: 'Somebody else published meanwhile: fetch the current metadata and sign again',
-  })
 }
