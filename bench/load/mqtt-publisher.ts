@@ -20,7 +20,7 @@ let pending: Buffer = Buffer.alloc(0)
 let isConnected = false
 
 socket.on('connect', () => socket.write(connectPacket(`bench-${process.pid}`)))
-socket.on('data', (chunk) => {
+socket.on('data', (chunk: Buffer) => {
   pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
   let at = 0
   while (at + 4 <= pending.length) {

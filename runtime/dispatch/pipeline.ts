@@ -1,11 +1,12 @@
 import { ceilingMs } from '../base/backoff.ts'
-import { codeOf } from '../base/errors.ts'
+import { codeOf, DunlinError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import type { UuidSource } from '../base/uuid.ts'
 import { getU64, headOf, bodyOf, putU64 } from '../event/event-writer.ts'
 import { findItem } from '../event/head.ts'
 import { AT, CLOCK_QUALITIES, CLOCK_SHIFT, Kind, Tag } from '../event/record.ts'
+import { RECORD_BYTES_MAX, STATE_KEY_BYTES_MAX } from '../store/limits.ts'
 import type { Store } from '../store/store.ts'
 import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
 import { answerOf, Delivery, failedAnswer, type Reply } from './delivery.ts'
@@ -272,6 +273,8 @@ export class Pipeline implements PoolConsumer {
   #settle(delivery: Delivery, result: Buffer): void {
     const operations = delivery.operations
     for (const operation of operations) {
+      const refusal = refusalOf(operation)
+      if (refusal !== undefined) return this.#failed(delivery, refusal, '', null)
       if (operation[AT.kind] !== Kind.emit) continue
       const name = findItem(headOf(operation), Tag.stream) ?? ''
       if (this.#parts.streams.idOf(name) === undefined) return this.#openThenSettle(name, delivery, result)
@@ -345,15 +348,10 @@ export class Pipeline implements PoolConsumer {
   #onCommitted(error: Error | null, settled: boolean, delivery: Delivery, result: Buffer): void {
     this.#settling--
     if (error) {
-      if (delivery.reply) delivery.reply(failedAnswer(507, error.message))
-      else if (!this.#closed) {
-        // The handler ran; only keeping its outcome failed (disk or stream full). The same step is offered again.
-        this.#settling++
-        this.#later(SETTLE_RETRY_MS, () => {
-          this.#settling--
-          this.#commit(delivery, result)
-        })
-      }
+      if (delivery.reply) delivery.reply(failedAnswer(isRetryable(error) ? 507 : 500, error.message))
+      else if (isRetryable(error)) this.#commitLater(delivery, result)
+      // A store that ended: the event is still in the inbox, for the next start.
+      else this.#parts.logger.error({ error: error.message }, 'cannot keep the outcome of an event')
     } else {
       if (settled) this.counters.handled++
       delivery.reply?.(answerOf(result))
@@ -361,6 +359,16 @@ export class Pipeline implements PoolConsumer {
     }
     this.#settleIdle()
     if (this.#lanes.readyCount > 0 || this.#behind) this.#askPump()
+  }
+
+  /** The handler ran; only keeping its outcome failed (disk or stream full). The same step is offered again. */
+  #commitLater(delivery: Delivery, result: Buffer): void {
+    if (this.#closed) return
+    this.#settling++
+    this.#later(SETTLE_RETRY_MS, () => {
+      this.#settling--
+      this.#commit(delivery, result)
+    })
   }
 
   #failed(delivery: Delivery, error: string, stack: string, result: Buffer | null, status = 500): void {
@@ -439,3 +447,14 @@ export class Pipeline implements PoolConsumer {
     for (const resolve of waiting) resolve()
   }
 }
+
+/** What a handler asked for and the store can never keep. */
+function refusalOf(operation: Buffer): string | undefined {
+  if (operation.length > RECORD_BYTES_MAX) return `Cannot keep ${operation.length} bytes in one piece: at most ${RECORD_BYTES_MAX}`
+  const kind = operation[AT.kind]
+  if (kind !== Kind.stateSet && kind !== Kind.stateDelete) return undefined
+  const keyBytes = Buffer.byteLength(findItem(headOf(operation), Tag.key) ?? '')
+  return keyBytes >= 1 && keyBytes <= STATE_KEY_BYTES_MAX ? undefined : `Cannot use a state key of ${keyBytes} bytes: expected 1 to ${STATE_KEY_BYTES_MAX}`
+}
+
+const isRetryable = (error: Error): boolean => error instanceof DunlinError && error.retryable
