@@ -32,7 +32,7 @@ function agentLines({ agent, rates, ledger }: StatusView, good: Paint, bad: Pain
     ...(rates ? [`Events   in ${rateText(rates.received)}  handled ${rateText(rates.handled)}  stored ${rateText(rates.stored)}  delivered ${rateText(rates.delivered)}`] : []),
     `Waiting  ${countText(waiting.inbox)} for functions, ${countText(waiting.streams)} for the hub`,
     `Store    ${bytesText(store.bytesUsed)} of ${bytesText(store.bytesMax)}`,
-    ...(ledger ? [`Ledger   ${ledger.balanced ? good('balanced') : bad('NOT balanced: see "dunlin status -o json"')}  ${ledger.dead === 0 ? 'no dead letters' : bad(`${countText(ledger.dead)} dead letters`)}`] : []),
+    ...(ledger ? [`Ledger   ${ledger.balanced ? good('balanced') : bad('NOT balanced: see "dunlin status -o json"')}  ${ledger.dead === 0 ? 'no dead letters' : bad(ledger.dead === 1 ? '1 dead letter' : `${countText(ledger.dead)} dead letters`)}`] : []),
   ]
 }
 

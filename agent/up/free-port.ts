@@ -1,5 +1,5 @@
 /** Ports for `dunlin up`: a default that is taken becomes the next free one, one that a person named must be free. */
-import { createServer } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { InputError, codeOf } from '../../runtime/base/errors.ts'
 import type { Listen } from '../../config/listen.ts'
 
@@ -17,7 +17,7 @@ export interface PortWish {
 /** Throws InputError 'port-taken'. `avoid`: ports that were given out a moment ago. */
 export async function findPort({ setting, listen, isFixed }: PortWish, avoid: ReadonlySet<number> = new Set()): Promise<Listen> {
   const { host } = listen
-  if (listen.port === 0) return listen
+  if (listen.port === 0) return { host, port: await anyPort(host) }
   const reason = await whyNot(listen)
   if (reason === undefined && !avoid.has(listen.port)) return listen
   if (!isFixed) {
@@ -28,22 +28,39 @@ export async function findPort({ setting, listen, isFixed }: PortWish, avoid: Re
   throw new InputError('port-taken', `Cannot listen on ${host}:${listen.port}: ${reason ?? 'it is used here already'}`, { hint: `stop what listens there, or set another with ${setting} <host:port>` })
 }
 
-async function whyNot({ host, port }: Listen): Promise<string | undefined> {
+async function whyNot(listen: Listen): Promise<string | undefined> {
+  try {
+    await portOf(listen)
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+/** A port that the kernel picks; port 0 is asked for where any will do. */
+async function anyPort(host: string): Promise<number> {
+  return await portOf({ host, port: 0 })
+}
+
+/** Listens for a moment. */
+async function portOf({ host, port }: Listen): Promise<number> {
   const server = createServer()
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen({ host, port, exclusive: true }, resolve)
     })
-    return undefined
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === 'EADDRINUSE') return 'another program listens there'
-    if (code === 'EACCES') return 'this user may not use that port'
-    return code === 'EADDRNOTAVAIL' ? 'this machine does not have that address' : String(error)
+    return (server.address() as AddressInfo).port
   } finally {
-    server.close()
+    if (server.listening) await new Promise((resolve) => server.close(resolve))
   }
+}
+
+function reasonOf(error: unknown): string {
+  const code = codeOf(error)
+  if (code === 'EADDRINUSE') return 'another program listens there'
+  if (code === 'EACCES') return 'this user may not use that port'
+  return code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' ? 'this machine does not have that address' : String(error)
 }
 
 /** `127.0.0.1:1883`, `[::1]:1883`, `:1883`, `1883`. Throws InputError. */

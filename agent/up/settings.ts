@@ -51,7 +51,7 @@ export async function choosePorts(folders: Folders, options: UpOptions): Promise
     const isKnownToDevices = (name === 'api' || name === 'gateway') && recorded[name] !== undefined
     const listen = parseListen(given ?? recorded[name] ?? DEFAULTS[name], setting)
     const found = await findPort({ setting, listen, isFixed: given !== undefined || isKnownToDevices }, taken)
-    if (found.port !== 0) taken.add(found.port)
+    taken.add(found.port)
     return found
   }
   return {

@@ -43,6 +43,10 @@ export async function up(call: Call, options: UpOptions): Promise<Exit> {
     await Promise.race([session.start(), stop.requested])
     if (!stop.isRequested) await session.serve(stop.requested)
     return Exit.ok
+  } catch (error) {
+    // Whatever failed has told more in its log.
+    if (children.length > 0) terminal.print(`cannot go on; logs are in ${foldersOf(call.homePath).logs}`)
+    throw error
   } finally {
     terminal.endStatus()
     if (children.length > 0) terminal.print('stopping ...')
