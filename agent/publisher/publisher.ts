@@ -51,11 +51,19 @@ export class Publisher {
     return new Publisher(folder)
   }
 
-  /** The first root and the first, empty targets, for POST /v1/tuf/init. The same again when they were made before. */
+  /**
+   * A root that lets this hub sign what is current, and empty targets to begin with, for POST /v1/tuf/init. The same again when they
+   * were made before. For a hub with other keys (its data was lost, or it is another hub) the next root and the next targets.
+   */
   initialise(online: OnlineKeys): { root: string; targets: string } {
-    const root = readFileIfThere(this.#file('1.root.json')) ?? this.#write('1.root.json', this.#makeRoot(online))
-    const targets = readFileIfThere(this.#file('1.targets.json')) ?? this.#write('1.targets.json', this.#signTargets(1, []))
-    return { root, targets }
+    const before = readFileIfThere(this.#file('root.json'))
+    const targets = readFileIfThere(this.#file('first.targets.json'))
+    if (before !== undefined && targets !== undefined && namesKeys(before, online)) return { root: before, targets }
+    const rootVersion = before === undefined ? 1 : parseRoot(before).signed.version + 1
+    const targetsVersion = before === undefined ? 1 : this.#newestVersion() + 1
+    // The root last: without it, both are made anew.
+    const first = this.#write('first.targets.json', this.#signTargets(targetsVersion, []))
+    return { root: this.#write('root.json', this.#makeRoot(rootVersion, online)), targets: first }
   }
 
   /**
@@ -98,8 +106,7 @@ export class Publisher {
         hint: 'Is this the publisher folder of this hub?',
       })
     }
-    const newest = readFileIfThere(this.#file('newest.targets.json'))
-    const newestVersion = newest === undefined ? 1 : parseTargets(newest).signed.version
+    const newestVersion = this.#newestVersion()
     if (targets.signed.version < newestVersion) {
       throw new TrustError(
         'targets-rolled-back',
@@ -112,8 +119,14 @@ export class Publisher {
     return targets.signed
   }
 
-  #makeRoot(online: OnlineKeys): string {
-    const root = new Root({ version: 1, specVersion: SPEC_VERSION, expires: expiresIn(ROOT_LIFETIME_MS), consistentSnapshot: true })
+  /** Of the targets that a hub has confirmed, or that were made for one to begin with. */
+  #newestVersion(): number {
+    const texts = ['first.targets.json', 'newest.targets.json'].map((name) => readFileIfThere(this.#file(name)))
+    return Math.max(1, ...texts.map((text) => (text === undefined ? 0 : parseTargets(text).signed.version)))
+  }
+
+  #makeRoot(version: number, online: OnlineKeys): string {
+    const root = new Root({ version, specVersion: SPEC_VERSION, expires: expiresIn(ROOT_LIFETIME_MS), consistentSnapshot: true })
     root.addKey(this.#rootKey.key, 'root')
     root.addKey(this.#targetsKey.key, 'targets')
     for (const role of ['snapshot', 'timestamp'] as const) {
@@ -145,11 +158,24 @@ export class Publisher {
 }
 
 function parseTargets(text: string): Metadata<Targets> {
+  return parse('targets', () => Metadata.fromJSON(MetadataKind.Targets, JSON.parse(text)))
+}
+
+function parseRoot(text: string): Metadata<Root> {
+  return parse('root', () => Metadata.fromJSON(MetadataKind.Root, JSON.parse(text)))
+}
+
+function parse<T>(role: string, read: () => T): T {
   try {
-    return Metadata.fromJSON(MetadataKind.Targets, JSON.parse(text))
+    return read()
   } catch (cause) {
-    throw new TrustError('metadata-invalid', 'Cannot read the targets metadata', { cause })
+    throw new TrustError('metadata-invalid', `Cannot read the ${role} metadata`, { cause })
   }
+}
+
+function namesKeys(rootText: string, online: OnlineKeys): boolean {
+  const { roles } = parseRoot(rootText).signed
+  return (['snapshot', 'timestamp'] as const).every((role) => roles[role]?.keyIDs.includes(online[role].keyid))
 }
 
 function expiresIn(ms: number): string {

@@ -37,10 +37,12 @@ export function checkVersion(role: string, { signed }: Metadata<Root> | Metadata
   })
 }
 
-/** The next root after `previous` (none: the first): one version on, signed by the keys before and by its own. */
+/** The next root after `previous`: one version on, signed by the keys before and by its own. The first may be of any version: its publisher may have had another hub. */
 export function checkNextRoot(previous: Metadata<Root> | undefined, root: Metadata<Root>): void {
-  checkVersion('root', root, (previous?.signed.version ?? 0) + 1)
-  if (previous) checkSigned(previous, 'root', root)
+  if (previous) {
+    checkVersion('root', root, previous.signed.version + 1)
+    checkSigned(previous, 'root', root)
+  }
   checkSigned(root, 'root', root)
   checkFresh('root', root)
   if (!root.signed.consistentSnapshot) throw new TrustError('root-inconsistent', 'Cannot use this root: consistent_snapshot is not true')

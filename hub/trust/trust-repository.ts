@@ -109,7 +109,7 @@ export class TrustRepository {
     checkSigned(root, 'targets', targets)
     if (targetsText !== current?.targetsText) {
       checkFresh('targets', targets)
-      checkVersion('targets', targets, (current?.targets.signed.version ?? 0) + 1)
+      if (current) checkVersion('targets', targets, current.targets.signed.version + 1)
       checkUnchanged(current?.targets, targets, null)
     } else if (rootText === current.rootText) return
     this.#advance({ root, rootText, targets, targetsText })

@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { TrustError, codeOf } from './errors.ts'
 
 export function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): void {
@@ -40,8 +40,14 @@ export function syncFolder(path: string): void {
   }
 }
 
+/** Makes a folder and those above it that are missing; their names are durable on return. */
 export function makePrivateFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (firstMade === undefined) return
+  for (let made = resolve(path); ; made = dirname(made)) {
+    syncFolder(dirname(made))
+    if (made === resolve(firstMade)) return
+  }
 }
 
 export function readFileIfThere(path: string): string | undefined {

@@ -109,3 +109,16 @@ test('hub that lost power between the new root and its timestamp starts with bot
   const device = await enrol(again, 'edge-1')
   t.truthy(await deviceUpdater(again, device, join(fixture.folder, 'device')).getTargetInfo('functions/thermo/1.json'))
 })
+
+test('publisher whose hub lost all its data begins again with the next root, and devices that enrol anew trust it', async (t) => {
+  const { folder, hub } = await rotating(t)
+  await hub.stop()
+  const fresh = await startHub({ dataDir: join(folder, 'fresh-hub') })
+  t.teardown(() => fresh.stop())
+  const publisher = await initialiseTrust(fresh, join(folder, 'publisher'))
+  t.like((await call(fresh, 'GET', '/v1/status')).json.trust, { rootVersion: 2, targetsVersion: 2 })
+  await initialiseTrust(fresh, join(folder, 'publisher'))
+  const device = await enrol(fresh, 'edge-1')
+  t.is((await publish(fresh, publisher, 'thermo', 1)).status, 200)
+  t.truthy(await deviceUpdater(fresh, device, join(folder, 'device')).getTargetInfo('functions/thermo/1.json'))
+})
