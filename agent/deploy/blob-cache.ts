@@ -121,4 +121,3 @@ async function sizeOf(file: string): Promise<number> {
     () => 0,
   )
 }
-

@@ -115,14 +115,21 @@ export class Deployer {
     }
     if (desired.revision !== book.desired?.revision) await book.setDesired(desired)
     const work = this.#work
-    const isWanted = work && desired.functions.some(({ name, version, disabled }) => name === work.name && version === work.version && !disabled)
-    if (work && !isWanted) work.interrupt.abort(new ResourceError('deployment-superseded', `${work.name} version ${work.version} is not desired any more`))
+    const isWanted =
+      work && desired.functions.some(({ name, version, disabled }) => name === work.name && version === work.version && !disabled)
+    if (work && !isWanted)
+      work.interrupt.abort(new ResourceError('deployment-superseded', `${work.name} version ${work.version} is not desired any more`))
     this.#wake()
   }
 
   /** The processor says that a version stopped being ready. Ends its probation; later it is the processor's to restart workers. */
   versionFailed(name: string, version: number, error: Error): void {
     if (this.#work?.name === name && this.#work.version === version) this.#work.failed.reject(error)
+  }
+
+  /** Resolves when everything is as desired, and cleaned up. */
+  async settled(): Promise<void> {
+    while (this.#running) await this.#running
   }
 
   /** The last desired state that was taken. */
@@ -276,7 +283,7 @@ export class Deployer {
   }
 
   async #advance(work: Work, state: WorkingState): Promise<DeploymentState> {
-    const { name, version, interrupt } = work
+    const { name, interrupt } = work
     const { deployment } = this.#options.book.entry(name)
     if (!deployment) throw new DunlinError('assertion-failed', `${name} has no deployment in ${state}`)
     try {
@@ -302,7 +309,8 @@ export class Deployer {
     },
     verifying: async ({ name, version }) => {
       for (const { sha256 } of readManifest(this.#manifests.get(name)!, name, version).files) {
-        if (!(await this.#options.blobs.isWhole(sha256))) throw new ResourceError('blob-lost', `File ${sha256} is damaged on this disk`, { retryable: true })
+        if (!(await this.#options.blobs.isWhole(sha256)))
+          throw new ResourceError('blob-lost', `File ${sha256} is damaged on this disk`, { retryable: true })
       }
       crashPoint('deploy:after-verifying')
     },
@@ -339,7 +347,10 @@ export class Deployer {
 
   async #rollBack(name: string, deployment: Deployment, from: WorkingState, error: unknown): Promise<DeploymentState> {
     const text = describeError(error)
-    this.#options.logger.error({ function: name, version: deployment.version, from, error: text }, `deployment of ${name} failed in ${from}; it is rolled back`)
+    this.#options.logger.error(
+      { function: name, version: deployment.version, from, error: text },
+      `deployment of ${name} failed in ${from}; it is rolled back`,
+    )
     return this.#enter(name, { ...this.#counted(name, deployment, 'rolledback'), error: text })
   }
 
@@ -393,7 +404,12 @@ export class Deployer {
     if (state === 'activating') this.#retried.delete(name)
     const transitions = deployment.transitions + (this.#retried.has(name) ? 0 : 1)
     if (transitions <= TRANSITIONS_MAX || isFinal(state)) return { version: deployment.version, state, transitions }
-    return { version: deployment.version, state: 'rolledback', transitions, error: `Gave up after ${TRANSITIONS_MAX} states: the agent ended in the middle again and again` }
+    return {
+      version: deployment.version,
+      state: 'rolledback',
+      transitions,
+      error: `Gave up after ${TRANSITIONS_MAX} states: the agent ended in the middle again and again`,
+    }
   }
 
   /** On disk before anything is done about it. */
@@ -403,7 +419,10 @@ export class Deployer {
     const from = entry.deployment?.version === deployment.version ? entry.deployment.state : 'none'
     await book.setEntry(name, { ...entry, deployment })
     if (isFinal(deployment.state)) this.#retried.delete(name)
-    logger.info({ function: name, version: deployment.version, from, to: deployment.state }, `deployment ${name} ${deployment.version}: ${from} -> ${deployment.state}`)
+    logger.info(
+      { function: name, version: deployment.version, from, to: deployment.state },
+      `deployment ${name} ${deployment.version}: ${from} -> ${deployment.state}`,
+    )
     onChange?.()
     return deployment.state
   }
@@ -411,7 +430,8 @@ export class Deployer {
   async #keepTwo(name: string): Promise<void> {
     crashPoint('deploy:before-cleaning')
     const { book, versions } = this.#options
-    if ((await versions.names()).includes(name)) await versions.keepOnly(name, [this.#committed.get(name) ?? null, book.entry(name).previous])
+    if ((await versions.names()).includes(name))
+      await versions.keepOnly(name, [this.#committed.get(name) ?? null, book.entry(name).previous])
   }
 
   /** When all is settled: files that no version on disk needs go, and parts of downloads with them. */

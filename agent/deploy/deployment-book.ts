@@ -54,7 +54,10 @@ export class DeploymentBook {
       this.#book = v.parse(Book, JSON.parse(await readFile(this.#file, 'utf8')))
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return
-      this.#logger.error({ file: this.#file, error: describeError(error) }, 'deployments.json does not read; it is kept aside and the hub is asked again')
+      this.#logger.error(
+        { file: this.#file, error: describeError(error) },
+        'deployments.json does not read; it is kept aside and the hub is asked again',
+      )
       await rename(this.#file, `${this.#file}.damaged`)
     }
   }

@@ -13,7 +13,12 @@ export const BUNDLE_BYTES_MAX = 4 * 1024 ** 3
 /** Throws TrustError 'manifest-invalid' with everything that is wrong. */
 export function readManifest(text: string, name: string, version: number): BundleManifest {
   const parsed = v.safeParse(BundleManifest, parseJson(text))
-  if (!parsed.success) throw invalid(name, version, parsed.issues.map((issue) => `${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}`))
+  if (!parsed.success)
+    throw invalid(
+      name,
+      version,
+      parsed.issues.map((issue) => `${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}`),
+    )
   const manifest = parsed.output
   const problems = pathProblems(manifest.files.map((file) => file.path))
   if (manifest.name !== name || manifest.version !== version) problems.push(`it is of ${manifest.name} version ${manifest.version}`)

@@ -51,15 +51,21 @@ export class TufClient {
       const target = await this.#target(updater, fetcher, targetPath(name, version))
       if (!target) {
         throw new TrustError('version-unsigned', `Cannot deploy ${name} version ${version}: no publisher has signed it`, {
-          hint: 'deploy it with the publisher\'s keys; a hub cannot sign functions',
+          hint: "deploy it with the publisher's keys; a hub cannot sign functions",
         })
       }
       const { length, hashes } = target
       const sha256 = hashes['sha256']
-      if (!sha256 || length > MANIFEST_BYTES_MAX) throw new TrustError('tuf-invalid', `Cannot take the manifest of ${name} version ${version}: ${length} bytes, SHA-256 ${sha256 ?? 'missing'}`)
+      if (!sha256 || length > MANIFEST_BYTES_MAX)
+        throw new TrustError(
+          'tuf-invalid',
+          `Cannot take the manifest of ${name} version ${version}: ${length} bytes, SHA-256 ${sha256 ?? 'missing'}`,
+        )
       const bytes = await fetcher.downloadBytes(`${TARGETS_PATH}/functions/${name}/${sha256}.${version}.json`, length)
       await target.verify(Readable.from([bytes])).catch((cause: unknown) => {
-        throw new TrustError('digest-mismatch', `Cannot use the manifest of ${name} version ${version}: it is not the signed one`, { cause })
+        throw new TrustError('digest-mismatch', `Cannot use the manifest of ${name} version ${version}: it is not the signed one`, {
+          cause,
+        })
       })
       return bytes.toString('utf8')
     } finally {
@@ -88,7 +94,10 @@ export class TufClient {
 
   async #takeOver(scratch: string): Promise<void> {
     for (const file of FILES) {
-      const [verified, known] = await Promise.all([readIfThere(path.join(scratch, file)), readIfThere(path.join(this.#options.directory, file))])
+      const [verified, known] = await Promise.all([
+        readIfThere(path.join(scratch, file)),
+        readIfThere(path.join(this.#options.directory, file)),
+      ])
       if (verified && !(known && verified.equals(known))) await writeFileDurably(path.join(this.#options.directory, file), verified, 0o600)
     }
     await rm(scratch, { recursive: true, force: true })
@@ -125,13 +134,18 @@ class HubFetcher implements Fetcher {
   }
 }
 
-const CODES: Record<string, string> = { BadVersionError: 'tuf-rollback', EqualVersionError: 'tuf-rollback', ExpiredMetadataError: 'tuf-expired' }
+const CODES: Record<string, string> = {
+  BadVersionError: 'tuf-rollback',
+  EqualVersionError: 'tuf-rollback',
+  ExpiredMetadataError: 'tuf-expired',
+}
 
 function asTrustError(error: unknown): TrustError {
   const text = error instanceof Error ? error.message : String(error)
   const className = error instanceof Error ? error.constructor.name : ''
   // Errors about snapshot and targets come wrapped; only their text is left.
-  const code = CODES[className] ?? (/expired/.test(text) ? 'tuf-expired' : /less than current version/.test(text) ? 'tuf-rollback' : 'tuf-invalid')
+  const code =
+    CODES[className] ?? (/expired/.test(text) ? 'tuf-expired' : /less than current version/.test(text) ? 'tuf-rollback' : 'tuf-invalid')
   return new TrustError(code, `Cannot trust the hub's function metadata: ${text}`, { cause: error, retryable: true })
 }
 

@@ -140,7 +140,8 @@ export class VersionStore {
       await mkdir(path.dirname(target), { recursive: true, mode: 0o755 })
       for (let directory = path.dirname(target); directory !== staging; directory = path.dirname(directory)) directories.add(directory)
       const found = await copyHashed(blobPath(file.sha256), target, file.executable ? 0o755 : 0o644)
-      if (found !== file.sha256) throw new TrustError('digest-mismatch', `Cannot stage ${file.path}: digest is ${found}, expected ${file.sha256}`)
+      if (found !== file.sha256)
+        throw new TrustError('digest-mismatch', `Cannot stage ${file.path}: digest is ${found}, expected ${file.sha256}`)
       crashPoint('deploy:mid-staging')
     }
     for (const directory of directories) await syncDirectory(directory)

@@ -152,7 +152,8 @@ export class ExportPump {
     }
     this.#session = session
     this.#prepare(session).catch((error: unknown) => {
-      if (!session.ending.signal.aborted) this.#options.logger.error({ error: describeError(error) }, 'export cannot start; it tries again at the next connect')
+      if (!session.ending.signal.aborted)
+        this.#options.logger.error({ error: describeError(error) }, 'export cannot start; it tries again at the next connect')
     })
   }
 
@@ -198,17 +199,21 @@ export class ExportPump {
     if (session.isReading || session.ending.signal.aborted) return
     const turn = nextTurn(session.streams, session.inFlight, this.#settings, this.#backlogAllowed(session))
     if (!turn) return
+    void this.#take(session, turn)
+  }
+
+  async #take(session: Session, turn: Turn): Promise<void> {
     session.isReading = true
-    this.#readAndSend(session, turn)
-      .catch((error: unknown) => {
-        turn.stream.hasLive ||= turn.lane === 'live'
-        if (!session.ending.signal.aborted) this.#pauseAfter(session, error)
-        return 'failed' as const
-      })
-      .then((outcome) => {
-        session.isReading = false
-        if (outcome !== 'failed') this.#pump(session)
-      })
+    try {
+      await this.#readAndSend(session, turn)
+    } catch (error) {
+      if (turn.lane === 'live') turn.stream.hasLive = true
+      if (!session.ending.signal.aborted) this.#pauseAfter(session, error)
+      return
+    } finally {
+      session.isReading = false
+    }
+    this.#pump(session)
   }
 
   async #readAndSend(session: Session, { stream, lane }: Turn): Promise<void> {
@@ -266,7 +271,8 @@ export class ExportPump {
       },
       (error: unknown) => {
         session.inFlight[lane]--
-        if (!isLinkGone(error)) logger.warn({ stream: stream.name, error: describeError(error) }, 'the hub did not take a frame; it goes again')
+        if (!isLinkGone(error))
+          logger.warn({ stream: stream.name, error: describeError(error) }, 'the hub did not take a frame; it goes again')
       },
     )
   }
@@ -275,7 +281,8 @@ export class ExportPump {
     const { store, logger, onReleased } = this.#options
     const releasing = store.releaseStream(stream.id, first, last).then(
       () => onReleased?.(stream.name, rows),
-      (error: unknown) => logger.error({ stream: stream.name, error: describeError(error) }, 'confirmed rows could not be released; they go again'),
+      (error: unknown) =>
+        logger.error({ stream: stream.name, error: describeError(error) }, 'confirmed rows could not be released; they go again'),
     )
     this.#releasing.add(releasing)
     void releasing.finally(() => this.#releasing.delete(releasing))
@@ -290,7 +297,8 @@ export class ExportPump {
 
   #spendBacklog(session: Session, rows: number): void {
     const { backlogRowsPerSecond } = this.#settings
-    if (backlogRowsPerSecond > 0) session.backlogFromMs = Math.max(performance.now(), session.backlogFromMs) + (rows * 1000) / backlogRowsPerSecond
+    if (backlogRowsPerSecond > 0)
+      session.backlogFromMs = Math.max(performance.now(), session.backlogFromMs) + (rows * 1000) / backlogRowsPerSecond
   }
 
   #pauseAfter(session: Session, error: unknown): void {

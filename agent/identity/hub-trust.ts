@@ -33,7 +33,7 @@ export async function fetchHubCa(hubUrl: string, fingerprint: string, signal?: A
     certificate = certificate.issuerCertificate
   }
   throw new TrustError('hub-not-trusted', `Cannot trust the hub at ${hubUrl}: it does not show the CA named in the claim token`, {
-    hint: 'the token is of another hub, or something between answers in the hub\'s place',
+    hint: "the token is of another hub, or something between answers in the hub's place",
   })
 }
 

@@ -107,7 +107,9 @@ export async function readAtMost(body: IncomingMessage, bytesMax: number): Promi
     }
   } catch (error) {
     body.destroy()
-    throw error instanceof DunlinError ? error : new ResourceError('hub-unreachable', `Lost the hub in the middle of an answer`, { cause: error, retryable: true })
+    throw error instanceof DunlinError
+      ? error
+      : new ResourceError('hub-unreachable', `Lost the hub in the middle of an answer`, { cause: error, retryable: true })
   }
   return Buffer.concat(chunks)
 }
@@ -120,7 +122,7 @@ export function connectionError(url: string, cause: Error): DunlinError {
     return new TrustError('hub-not-trusted', `Cannot trust the hub at ${url}: ${cause.message}`, {
       cause,
       retryable: true,
-      hint: 'check the address, the hub\'s `names`, and that nothing between answers in its place',
+      hint: "check the address, the hub's `names`, and that nothing between answers in its place",
     })
   }
   return new ResourceError('hub-unreachable', `Cannot reach the hub at ${url}: ${cause.message || codeOf(cause)}`, {

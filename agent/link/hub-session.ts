@@ -6,7 +6,7 @@
 import type { IClientOptions, MqttClient } from 'mqtt'
 import net from 'node:net'
 import { topics } from '../../config/wire.ts'
-import { DunlinError, ResourceError } from '../../runtime/base/errors.ts'
+import { type DunlinError, ResourceError } from '../../runtime/base/errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import { connectionError } from './hub-https.ts'
 
@@ -89,7 +89,11 @@ export class HubSession {
       this.#waiting.add(reject)
       start((error) => {
         this.#waiting.delete(reject)
-        if (error) reject(this.#endedWith ?? new ResourceError('link-lost', `The hub did not take it: ${error.message}`, { cause: error, retryable: true }))
+        if (error)
+          reject(
+            this.#endedWith ??
+              new ResourceError('link-lost', `The hub did not take it: ${error.message}`, { cause: error, retryable: true }),
+          )
         else resolve()
       })
     })

@@ -2,7 +2,7 @@
  * The device's side of the twin: what it runs, on each connect and on each change, at most once in `intervalMs`. Only the newest
  * state counts, so nothing is queued: a change while one is under way is told by the next.
  */
-import { Reported, topics } from '../../config/wire.ts'
+import { type Reported, topics } from '../../config/wire.ts'
 import { sleep } from '../../runtime/base/backoff.ts'
 import { describeError } from '../../runtime/base/errors.ts'
 import type { Logger } from '../../runtime/base/log.ts'

@@ -127,7 +127,10 @@ export class LogShipper {
       if (++this.#lost >= LOST_MAX) {
         this.#lost = 0
         this.#dropped += lines.length
-        logger.warn({ lines: lines.length, error: describeError(error) }, 'log lines were dropped: the link ended with them again and again')
+        logger.warn(
+          { lines: lines.length, error: describeError(error) },
+          'log lines were dropped: the link ended with them again and again',
+        )
         return false
       }
       this.#waiting = [...lines, ...this.#waiting]

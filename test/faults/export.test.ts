@@ -28,11 +28,10 @@ test('export of 5,000 rows with the hub killed twice has each row at the hub exa
   const { epoch } = (await store.ledger()).streams[0]!
   const identity = { ...device, gateway: { host: hub.gateway.host, port: hub.gateway.port } }
   const link = new HubLink({ identity, logger: silentLogger, backoff: { firstMs: 20, maxMs: 100 } })
-  let released = 0
-  let changed: () => void = () => {}
+  const progress = { released: 0, changed: () => {} }
   const onReleased = (_stream: string, rows: number) => {
-    released += rows
-    changed()
+    progress.released += rows
+    progress.changed()
   }
   const settings = { batchRowsMax: 50, fruitlessBackoff: { firstMs: 20, maxMs: 100 } }
   const pump = new ExportPump({ store, link, device: 'board-1', logger: silentLogger, settings, onReleased })
@@ -54,7 +53,7 @@ test('export of 5,000 rows with the hub killed twice has each row at the hub exa
     pump.notify(stream)
   }
   async function releasedAtLeast(rows: number): Promise<void> {
-    while (released < rows) await new Promise<void>((resolve) => (changed = resolve))
+    while (progress.released < rows) await new Promise<void>((resolve) => (progress.changed = resolve))
   }
   async function kill(): Promise<TestHub> {
     const dead = once(hub.child!, 'exit')
@@ -67,7 +66,7 @@ test('export of 5,000 rows with the hub killed twice has each row at the hub exa
   for (let sent = ROUND; sent < ROWS; sent += ROUND) {
     await emit(ROUND)
     if (sent === 3 * ROUND || sent === 6 * ROUND) {
-      await releasedAtLeast(released + 1)
+      await releasedAtLeast(progress.released + 1)
       hub = await kill()
     }
   }

@@ -62,7 +62,14 @@ test('frame that makes the hub cut the link is not sent in a loop at full speed'
   gateway.take = (topic) => (topic.endsWith('/events') ? Promise.reject(new Error('cut')) : Promise.resolve())
   const link = new HubLink({ identity: await gateway.device(), logger: silentLogger, backoff: { firstMs: 1, maxMs: 1 }, stableMs: 0 })
   const waits = { firstMs: 20, maxMs: 10_000 }
-  const pump = new ExportPump({ store: streams, link, device: 'board-1', logger: silentLogger, settings: { fruitlessBackoff: waits }, random: () => 0.999 })
+  const pump = new ExportPump({
+    store: streams,
+    link,
+    device: 'board-1',
+    logger: silentLogger,
+    settings: { fruitlessBackoff: waits },
+    random: () => 0.999,
+  })
   pump.addStream(id, 'readings', epoch)
   t.teardown(async () => {
     await link.close()

@@ -15,14 +15,26 @@ interface Rig {
   readonly drained: () => Promise<void>
 }
 
-async function openRig(t: { teardown(fn: () => unknown): void }, settings: Partial<ExportSettings> = {}, options: Partial<ExportPumpOptions> = {}): Promise<Rig> {
+async function openRig(
+  t: { teardown(fn: () => unknown): void },
+  settings: Partial<ExportSettings> = {},
+  options: Partial<ExportPumpOptions> = {},
+): Promise<Rig> {
   const gateway = await FakeGateway.open(t)
   const streams = new FakeStreams()
   const { id, epoch } = streams.open('readings')
   const link = new HubLink({ identity: await gateway.device(), logger: silentLogger, backoff: { firstMs: 10, maxMs: 50 } })
   let changed: () => void = () => {}
   const onReleased = () => changed()
-  const pump = new ExportPump({ store: streams, link, device: 'board-1', logger: silentLogger, settings: { lingerMs: 1, ...settings }, onReleased, ...options })
+  const pump = new ExportPump({
+    store: streams,
+    link,
+    device: 'board-1',
+    logger: silentLogger,
+    settings: { lingerMs: 1, ...settings },
+    onReleased,
+    ...options,
+  })
   pump.addStream(id, 'readings', epoch)
   pump.start()
   t.teardown(async () => {
@@ -89,7 +101,10 @@ test('export with a backlog sends a live row before the rest of it', async (t) =
   gateway.take = () => Promise.resolve()
   for (const open of gates) open()
   await drained()
-  t.deepEqual(seqs(gateway).toSorted((a, b) => a - b), range(1, 1001))
+  t.deepEqual(
+    seqs(gateway).toSorted((a, b) => a - b),
+    range(1, 1001),
+  )
   t.deepEqual(gateway.rows[30], { stream: 'readings', seq: 1001, replayed: false }, 'right behind the frames that were under way')
 })
 
@@ -114,7 +129,10 @@ test('export of a stream added while the link is up goes at once', async (t) => 
   streams.append(id, 2)
   pump.addStream(id, 'alarms', epoch)
   await gateway.until(() => gateway.rows.length === 2)
-  t.deepEqual(gateway.rows.map(({ stream, seq }) => `${stream} ${seq}`), ['alarms 1', 'alarms 2'])
+  t.deepEqual(
+    gateway.rows.map(({ stream, seq }) => `${stream} ${seq}`),
+    ['alarms 1', 'alarms 2'],
+  )
 })
 
 test('export of rows too many for one payload halves the frame, and a single one too large stays without stopping others', async (t) => {
@@ -124,7 +142,10 @@ test('export of rows too many for one payload halves the frame, and a single one
   streams.append(stream, 1)
   link.start()
   await gateway.until(() => gateway.rows.length >= 4)
-  t.deepEqual(seqs(gateway).toSorted((a, b) => a - b), [1, 2, 3, 5])
+  t.deepEqual(
+    seqs(gateway).toSorted((a, b) => a - b),
+    [1, 2, 3, 5],
+  )
   while (streams.waiting(stream).length > 1) await new Promise((resolve) => setImmediate(resolve))
   t.deepEqual(streams.waiting(stream), [4])
 })

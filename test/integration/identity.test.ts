@@ -5,7 +5,7 @@ import path from 'node:path'
 import type { EnrolRequest } from '../../config/wire.ts'
 import { enrol, type EnrolOptions } from '../../agent/identity/enrol.ts'
 import { loadIdentity } from '../../agent/identity/identity.ts'
-import { DunlinError } from '../../runtime/base/errors.ts'
+import type { DunlinError } from '../../runtime/base/errors.ts'
 import { FakeHttps } from '../support/fake-https.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { TestCa } from '../support/test-ca.ts'
@@ -68,14 +68,20 @@ test('enrol at a hub with another CA sends nothing', async (t) => {
 test('enrol at a stranger that shows the true CA beside a certificate of its own sends nothing', async (t) => {
   const trueCa = await TestCa.make()
   const stranger = await FakeHttps.open(t, { ca: await TestCa.make(), showCa: trueCa })
-  const error = await t.throwsAsync<DunlinError>(enrol(optionsFor(stranger, tempDir(t), { claimToken: `dnl1.${SECRET}.${trueCa.fingerprint}` })))
+  const error = await t.throwsAsync<DunlinError>(
+    enrol(optionsFor(stranger, tempDir(t), { claimToken: `dnl1.${SECRET}.${trueCa.fingerprint}` })),
+  )
   t.is(error.code, 'hub-not-trusted')
   t.deepEqual(stranger.requests, [])
 })
 
 test('enrol refused by the hub carries its code and hint', async (t) => {
   const hub = await FakeHttps.open(t)
-  hub.json('/device/v1/enrol', { error: { code: 'claim-token-expired', message: 'The claim token has expired', hint: 'make a new one' } }, 403)
+  hub.json(
+    '/device/v1/enrol',
+    { error: { code: 'claim-token-expired', message: 'The claim token has expired', hint: 'make a new one' } },
+    403,
+  )
   const error = await t.throwsAsync<DunlinError>(enrol(optionsFor(hub, tempDir(t))))
   t.is(error.code, 'claim-token-expired')
   t.is(error.hint, 'make a new one')

@@ -23,7 +23,9 @@ function line(message: string, name?: string): LogLine {
 }
 
 function batches(gateway: FakeGateway): LogBatch[] {
-  return gateway.messages.filter(({ topic }) => topic.endsWith('/logs')).map(({ payload }) => JSON.parse(zstdDecompressSync(payload).toString()) as LogBatch)
+  return gateway.messages
+    .filter(({ topic }) => topic.endsWith('/logs'))
+    .map(({ payload }) => JSON.parse(zstdDecompressSync(payload).toString()) as LogBatch)
 }
 
 const count = (gateway: FakeGateway) => batches(gateway).reduce((sum, { lines }) => sum + lines.length, 0)
@@ -33,7 +35,10 @@ test('log lines that waited for the hub go in order when it is there', async (t)
   for (let i = 0; i < 1500; i++) shipper.add(line(`${i}`))
   link.start()
   await gateway.until(() => count(gateway) === 1500)
-  t.deepEqual(batches(gateway).flatMap(({ lines }) => lines.map(({ message }) => Number(message))), Array.from({ length: 1500 }, (_, i) => i))
+  t.deepEqual(
+    batches(gateway).flatMap(({ lines }) => lines.map(({ message }) => Number(message))),
+    Array.from({ length: 1500 }, (_, i) => i),
+  )
 })
 
 test('log lines too many to keep are dropped, oldest first, and the hub learns how many', async (t) => {
@@ -44,7 +49,10 @@ test('log lines too many to keep are dropped, oldest first, and the hub learns h
   t.true(waiting <= 80)
   link.start()
   await gateway.until(() => count(gateway) === waiting)
-  t.is(batches(gateway).reduce((sum, batch) => sum + (batch.dropped ?? 0), 0), dropped)
+  t.is(
+    batches(gateway).reduce((sum, batch) => sum + (batch.dropped ?? 0), 0),
+    dropped,
+  )
   t.is(batches(gateway).at(-1)?.lines.at(-1)?.message, '999')
 })
 
@@ -62,7 +70,10 @@ test('log batch that makes the hub cut the link is given up, and later lines arr
 test('recent lines are kept for the device itself, by function', async (t) => {
   const { shipper } = await openRig(t)
   for (let i = 0; i < 3000; i++) shipper.add(line(`${i}`, i % 2 === 0 ? 'even' : 'odd'))
-  t.deepEqual(shipper.recent({ function: 'even', limit: 2 }).map(({ message }) => message), ['2996', '2998'])
+  t.deepEqual(
+    shipper.recent({ function: 'even', limit: 2 }).map(({ message }) => message),
+    ['2996', '2998'],
+  )
   t.is(shipper.recent({ limit: 5000 }).length, 1000)
 })
 

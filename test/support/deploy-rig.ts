@@ -68,7 +68,15 @@ export async function openDeployRig(t: Teardown, options: { hubDir?: string } = 
     for (const resolve of resolves) resolve()
   }
   const open = async (processor: FakeProcessor) =>
-    openDeployer({ dataDir, identity, activator: processor, logger: silentLogger, onChange, probationMs: 20, backoff: { firstMs: 20, maxMs: 100 } })
+    openDeployer({
+      dataDir,
+      identity,
+      activator: processor,
+      logger: silentLogger,
+      onChange,
+      probationMs: 20,
+      backoff: { firstMs: 20, maxMs: 100 },
+    })
   const rig: DeployRig = {
     dataDir,
     hub,
@@ -77,12 +85,22 @@ export async function openDeployRig(t: Teardown, options: { hubDir?: string } = 
     processor: new FakeProcessor(),
     deployer: undefined as never,
     desire: (...functions) =>
-      rig.deployer.apply({ revision: ++revision, functions: functions.map(([name, version, disabled = false]) => ({ name, version, disabled })), hubTimeMs: 0 }),
+      rig.deployer.apply({
+        revision: ++revision,
+        functions: functions.map(([name, version, disabled = false]) => ({ name, version, disabled })),
+        hubTimeMs: 0,
+      }),
     until: async (condition) => {
       while (!condition(rig.deployer.functions)) await new Promise<void>((resolve) => waiting.push(resolve))
     },
     publish: async (name, version, files) => {
-      const answer = await publish(hub, publisher, name, version, files ?? { 'function.yaml': `# ${name} ${version}\n`, 'main.js': `export const version = ${version}\n` })
+      const answer = await publish(
+        hub,
+        publisher,
+        name,
+        version,
+        files ?? { 'function.yaml': `# ${name} ${version}\n`, 'main.js': `export const version = ${version}\n` },
+      )
       if (answer.status >= 300) throw new Error(`Not published: ${answer.bytes}`)
     },
     restart: async () => {

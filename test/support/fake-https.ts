@@ -37,7 +37,13 @@ export class FakeHttps {
 
   async start(): Promise<void> {
     const { certificate, key } = this.#certificate
-    const server = https.createServer({ cert: `${certificate}\n${this.#chain}`, key, ca: this.ca.certificate, requestCert: true, rejectUnauthorized: false })
+    const server = https.createServer({
+      cert: `${certificate}\n${this.#chain}`,
+      key,
+      ca: this.ca.certificate,
+      requestCert: true,
+      rejectUnauthorized: false,
+    })
     server.on('request', (request, response) => void this.#answer(request, response))
     server.on('tlsClientError', () => {})
     server.listen(this.port, '127.0.0.1')
@@ -56,7 +62,9 @@ export class FakeHttps {
   }
 
   json(path: string, value: unknown, status = 200): void {
-    this.answers.set(path, (_request, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value)))
+    this.answers.set(path, (_request, response) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value)),
+    )
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -71,7 +79,8 @@ export class FakeHttps {
       return
     }
     const known = [...this.answers.keys()].filter((prefix) => path.startsWith(prefix)).sort((a, b) => b.length - a.length)[0]
-    if (known === undefined) return void response.writeHead(404).end(JSON.stringify({ error: { code: 'not-found', message: 'Nothing is here' } }))
+    if (known === undefined)
+      return void response.writeHead(404).end(JSON.stringify({ error: { code: 'not-found', message: 'Nothing is here' } }))
     await this.answers.get(known)!(request, response, Buffer.concat(chunks))
   }
 }

@@ -53,7 +53,16 @@ export class FakeStreams {
   ledger(): Promise<Ledger> {
     const streams = this.#streams.map(({ name, epoch, lastSeq, delivered, rows }) => {
       const none = { expired: 0, evicted: 0, rejected: 0, dead: 0, salvaged: 0, balanced: true }
-      return { name, epoch, lastSeq, accepted: lastSeq, delivered, waiting: rows.size, firstWaiting: rows.keys().next().value ?? 0, ...none }
+      return {
+        name,
+        epoch,
+        lastSeq,
+        accepted: lastSeq,
+        delivered,
+        waiting: rows.size,
+        firstWaiting: rows.keys().next().value ?? 0,
+        ...none,
+      }
     })
     return Promise.resolve({ sources: [], streams, bytesUsed: 0, bytesMax: 0 })
   }

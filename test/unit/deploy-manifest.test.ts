@@ -13,7 +13,23 @@ test('manifest that is whole reads', (t) => {
   t.is(readManifest(manifest(['function.yaml', 'src/ä b.py', '.hidden', 'a/b/c']), 'blink', 3).files.length, 4)
 })
 
-for (const path of ['/etc/passwd', '../x', 'a/../../x', './x', 'a//b', 'a/', '', '.', '..', 'a\\b', 'a\0b', 'a\nb', 'C:\\x', '\ud800', `${'x'.repeat(256)}`]) {
+for (const path of [
+  '/etc/passwd',
+  '../x',
+  'a/../../x',
+  './x',
+  'a//b',
+  'a/',
+  '',
+  '.',
+  '..',
+  'a\\b',
+  'a\0b',
+  'a\nb',
+  'C:\\x',
+  '\ud800',
+  `${'x'.repeat(256)}`,
+]) {
   test(`manifest with the path ${JSON.stringify(path).slice(0, 40)} is refused`, (t) => {
     const error = t.throws<TrustError>(() => readManifest(manifest(['function.yaml', path]), 'blink', 3))
     t.is(error?.code, 'manifest-invalid')
@@ -37,5 +53,7 @@ test('manifest of another function, another version or without its config is ref
 
 test('manifest with an unknown key or a digest that is none is refused', (t) => {
   t.throws(() => readManifest(manifest(['f.yaml'], { more: 1 }), 'blink', 3), { code: 'manifest-invalid' })
-  t.throws(() => readManifest(manifest(['f.yaml'], { files: [{ path: 'f.yaml', size: 1, sha256: '../../etc' }] }), 'blink', 3), { code: 'manifest-invalid' })
+  t.throws(() => readManifest(manifest(['f.yaml'], { files: [{ path: 'f.yaml', size: 1, sha256: '../../etc' }] }), 'blink', 3), {
+    code: 'manifest-invalid',
+  })
 })

@@ -1,0 +1,32 @@
+/**
+ * A device's deployer as a process of its own, to be killed at a crash point: deploy-child.ts <dataDir> <name> <version>.
+ * Says `committed` and ends when the version is; says `started <version>` for what it starts.
+ */
+import { openDeployer } from '../../agent/deploy/open-deployer.ts'
+import { identityDirectory, loadIdentity } from '../../agent/identity/identity.ts'
+import { silentLogger } from '../../runtime/base/log.ts'
+
+const [dataDir, name, version] = process.argv.slice(2) as [string, string, string]
+const identity = await loadIdentity(identityDirectory(dataDir))
+if (!identity) throw new Error('not enrolled')
+const activator = {
+  activate: async (_name: string, started: number) => void process.stdout.write(`started ${started}\n`),
+  deactivate: async () => {},
+}
+let changed = () => {}
+const onChange = () => changed()
+const deployer = await openDeployer({
+  dataDir,
+  identity,
+  activator,
+  logger: silentLogger,
+  onChange,
+  probationMs: 10,
+  backoff: { firstMs: 10, maxMs: 50 },
+})
+deployer.start()
+await deployer.apply({ revision: Number(version), functions: [{ name, version: Number(version), disabled: false }], hubTimeMs: 0 })
+const isThere = () => deployer.functions.some((fn) => fn.version === Number(version) && fn.state === 'committed' && fn.ready)
+while (!isThere()) await new Promise<void>((resolve) => (changed = resolve))
+await deployer.close()
+process.stdout.write('committed\n')
