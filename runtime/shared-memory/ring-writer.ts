@@ -116,7 +116,8 @@ export class RingWriter {
   #room(): number {
     const consumed = Atomics.load(this.#words, this.#place.consumer) >>> 0
     const used = (this.#next - consumed) >>> 0
-    if (used > this.#place.capacity || (consumed & 7) !== 0 || used > (this.#next - this.#consumed) >>> 0) {
+    // The reader only ever advances: there is never more in use than when it was last looked at.
+    if ((consumed & 7) !== 0 || used > (this.#next - this.#consumed) >>> 0) {
       throw new ProtocolError('ring-index', `Cannot write to the ring: the reader's index is ${consumed}, the writer's ${this.#next}`)
     }
     this.#consumed = consumed

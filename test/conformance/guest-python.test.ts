@@ -209,6 +209,8 @@ ${kind}def handler(context, event):
     context.state.set('n', n + 1)
     if event.body == b'fail':
         raise RuntimeError('after set')
+    if event.body == b'busy':
+        return 503, 'later'
     if event.body == b'delete':
         context.state.delete('n')
         return ${kind ? 'await ' : ''}context.state.get('n', 'none')
@@ -227,6 +229,7 @@ for (const kind of ['', 'async '] as const) {
     t.is(text(await guest.call('')), '5/6')
     t.is(text(await guest.call('')), '6/7')
     t.is((await guest.call('fail')).status, 500)
+    t.is((await guest.call('busy')).status, 503)
     t.is(text(await guest.call('')), '7/8')
     t.is(text(await guest.call('delete')), 'none')
     t.is(text(await guest.call('')), '0/1')

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
@@ -153,6 +153,38 @@ test('python guest echoes bodies of all sizes, inside and outside a small ring, 
   t.is(wrong, 0)
   t.true(refused > 5)
   t.deepEqual(await guest.stop(), { code: 0, signal: null })
+})
+
+test('python guest that has read says so to an agent that waits for room, though it answers nothing', async (t) => {
+  const guest = new PythonGuest(t, 'def handler(context, event):\n    return event.body\n', { ringBytes: 4096 })
+  await guest.init()
+  const { channel } = guest.process
+  const writable = new Promise<void>((resolve) => (channel.onWritable = resolve))
+  while (channel.write(headerOf({ kind: Kind.stateValue }), null, Buffer.alloc(500)));
+  channel.flush()
+  await writable
+  t.is(text(await guest.call('on')), 'on')
+})
+
+test('python guest busy with a slow event does not hold back the answer to a quick one', async (t) => {
+  const guest = new PythonGuest(
+    t,
+    `
+import os, time
+def handler(context, event):
+    while event.body == b'slow' and not os.path.exists('go'):
+        time.sleep(0.001)
+    return event.body
+`,
+  )
+  await guest.init()
+  const { channel } = guest.process
+  channel.write(headerOf({ ticket: 1 }), null, Buffer.from('quick'))
+  channel.write(headerOf({ ticket: 2 }), null, Buffer.from('slow'))
+  channel.flush()
+  t.is(text(await guest.result(1)), 'quick')
+  writeFileSync(join(guest.directory, 'go'), '')
+  t.is(text(await guest.result(2)), 'slow')
 })
 
 test('process channel views kept by mistake are empty after close, not unmapped memory', async (t) => {

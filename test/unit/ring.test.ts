@@ -1,6 +1,9 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { AT, Flag, Kind, recordSize } from '../../runtime/event/record.ts'
+import { RingRecordView } from '../../runtime/shared-memory/record-view.ts'
+import { RingReader } from '../../runtime/shared-memory/ring-reader.ts'
+import { RingWriter } from '../../runtime/shared-memory/ring-writer.ts'
 import { headerOf, RingPair, seen, type SeenRecord } from '../support/ring-pair.ts'
 
 test('ring with one record hands over kind, ticket, status, head and body', (t) => {
@@ -63,31 +66,128 @@ test('ring whose consumer sleeps rings once, whose consumer is awake never', (t)
 
 test('ring record carries no byte of an earlier record in its padding', (t) => {
   const pair = new RingPair()
-  for (let i = 0; i < 40; i++) {
-    pair.agent.write(headerOf(), null, Buffer.alloc(320, 0xff))
-    pair.guest.poll(1)
-  }
-  const records: Buffer[] = []
-  pair.guest.onRecord = (view) => records.push(view.record)
-  for (let i = 0; i < 20; i++) {
-    pair.agent.write(headerOf(), null, Buffer.alloc(257, 1))
-    pair.guest.poll(1)
-  }
-  t.true(records.every((record) => record.subarray(64 + 257).every((byte) => byte === 0)))
+  const { dataAt } = pair.layout.toGuest
+  new Uint8Array(pair.memory, dataAt, 4096).fill(0xff)
+  pair.agent.write(headerOf(), Buffer.alloc(1, 1), Buffer.alloc(256, 1))
+  t.deepEqual(Buffer.from(pair.memory, dataAt + 64 + 257, 7), Buffer.alloc(7))
+  const record = Buffer.alloc(recordSize(0, 3))
+  headerOf().copy(record)
+  pair.agent.writeRecord(record.subarray(0, 67), 1, 1)
+  t.deepEqual(Buffer.from(pair.memory, dataAt + 328 + 67, 5), Buffer.alloc(5))
   pair.close()
 })
 
-test('ring view copied as a record is whole after the ring was overwritten', (t) => {
+test('ring view copies a record with the numbers that were checked, whatever the peer writes meanwhile', (t) => {
   const pair = new RingPair()
   let copy: Buffer = Buffer.alloc(0)
-  pair.guest.onRecord = (view) => (copy = view.record)
+  pair.guest.onRecord = (view) => {
+    Buffer.from(pair.memory, pair.layout.toGuest.dataAt, 64).fill(0xee)
+    copy = view.record
+  }
   pair.agent.write(headerOf({ kind: Kind.emit, ticket: 4 }), Buffer.from('hh'), Buffer.from('kept'))
   pair.guest.poll(1)
-  new Uint8Array(pair.memory).fill(0xee)
-  t.is(copy.readUInt32LE(AT.size), copy.length)
+  t.is(copy.length, 72)
+  t.is(copy.readUInt32LE(AT.size), 72)
+  t.is(copy[AT.kind], Kind.emit)
+  t.is(copy[AT.flags], 0)
+  t.is(copy.readUInt32LE(AT.headLength), 2)
+  t.is(copy.readUInt32LE(AT.bodyLength), 4)
   t.is(copy.toString('latin1', 64, 70), 'hhkept')
   pair.close()
 })
+
+test('ring consumer that is about to sleep sees what came after it looked', (t) => {
+  const { memory, layout } = new RingPair()
+  const reader = new RingReader(memory, layout.toGuest)
+  const writer = new RingWriter(memory, layout.toGuest)
+  const words = new Int32Array(memory)
+  t.true(reader.isEmpty)
+  writer.write(headerOf(), null, null)
+  t.false(reader.sleep())
+  t.is(words[layout.toGuest.sleeping], 0)
+  t.true(reader.next(new RingRecordView()))
+  t.true(reader.sleep())
+  t.is(words[layout.toGuest.sleeping], 1)
+})
+
+test('ring consumer that was rung without need asks for the next doorbell again', (t) => {
+  const pair = new RingPair()
+  const { sleeping } = pair.layout.toGuest
+  const words = new Int32Array(pair.memory)
+  pair.guest.poll(1)
+  // The producer cleared the flag for a record that the consumer had found already.
+  words[sleeping] = 0
+  pair.guest.wake()
+  t.is(words[sleeping], 1)
+  pair.close()
+})
+
+const forged: Record<string, (words: Int32Array, word: number, end: number) => number> = {
+  'a size beyond the end of the ring': (words, word, end) => {
+    words[word] = end + 8
+    return end + 8
+  },
+  'a size beyond what was written': (words, word) => {
+    words[word] = 128
+    return 64
+  },
+  'a size under a header': (words, word) => {
+    words[word] = 56
+    return 64
+  },
+  'a size that is not a multiple of 8': (words, word) => {
+    words[word] = 68
+    return 72
+  },
+  'parts longer than the record': (words, word) => {
+    words[word] = 64
+    words[word + 5] = 1
+    return 64
+  },
+  'parts whose sum overflows': (words, word) => {
+    words[word] = 64
+    words[word + 4] = -8
+    words[word + 5] = 8
+    return 64
+  },
+  'a wrap mark short of the end': (words, word) => {
+    words[word] = 64
+    words[word + 1] = 0
+    return 64
+  },
+  'a ticket over 2^53': (words, word) => {
+    words[word] = 64
+    words[word + 3] = 0x20_0000
+    return 64
+  },
+  'an index that is not a multiple of 8': () => 4,
+  'an index more than a ring ahead': () => 4104,
+}
+
+for (const [what, forge] of Object.entries(forged)) {
+  test(`ring with ${what} breaks before it is read`, (t) => {
+    const pair = new RingPair()
+    const { producer, dataAt } = pair.layout.toAgent
+    const errors: string[] = []
+    let count = 0
+    pair.agent.onBroken = (error) => errors.push(error.code)
+    pair.agent.onRecord = () => count++
+    for (let i = 0; i < 5; i++) {
+      pair.guest.write(headerOf({ kind: Kind.result }), null, Buffer.alloc(700))
+      pair.agent.poll(1)
+    }
+    const words = new Int32Array(pair.memory)
+    const index = words[producer]!
+    const word = (dataAt + index) >>> 2
+    words.fill(0, word, word + 16)
+    words[word + 1] = Kind.result
+    words[producer] = index + forge(words, word, 4096 - index)
+    pair.agent.poll(10)
+    t.is(count, 5)
+    t.deepEqual(errors, ['ring-record'])
+    pair.close()
+  })
+}
 
 test('ring write of a body over the limit is refused before anything is written', (t) => {
   const pair = new RingPair()
