@@ -1,6 +1,7 @@
 /**
  * Function logs -> hub, in batches, when the link is up. What the hub has confirmed is not sent again; lines that were pushed out
- * of the book before they could go are counted and the hub is told how many. At most one batch is on its way.
+ * of the book before they could go are counted and the hub is told how many. At most one batch is on its way. A batch that ends
+ * the connection again and again is given up: logs must not keep events from the hub.
  */
 import { zstdCompress } from 'node:zlib'
 import { promisify } from 'node:util'
@@ -12,6 +13,10 @@ import { isLinkGone, type Link } from '../link/hub-link.ts'
 import type { LogBook, LogLine } from './log-book.ts'
 
 const LINES_PER_BATCH = 500
+/** Messages and fields of one batch, before packing. A line with more loses its fields. */
+const CHARS_PER_BATCH = 256 * 1024
+/** So often may the link end with the same batch under way. */
+const LOST_MAX = 3
 /** Lines that come within this share a batch. */
 const GATHER_MS = 500
 const compress = promisify(zstdCompress)
@@ -29,6 +34,7 @@ export class LogShipper {
   #stopListening: (() => void) | undefined
   #next = 1
   #dropped = 0
+  #lost = 0
   #running: Promise<void> | undefined
 
   constructor(options: LogShipperOptions) {
@@ -68,12 +74,23 @@ export class LogShipper {
         this.#dropped += book.firstSeq - this.#next
         this.#next = book.firstSeq
       }
-      const lines = book.from(this.#next, LINES_PER_BATCH)
+      const lines = withinChars(book.from(this.#next, LINES_PER_BATCH).map(toWire))
       const dropped = this.#dropped
-      const batch: LogBatch = { lines: lines.map(toWire), dropped }
-      await link.publish(topics.logs(device), await compress(Buffer.from(JSON.stringify(batch))))
-      this.#dropped -= dropped
-      this.#next = lines.at(-1)!.seq + 1
+      const batch: LogBatch = { lines, dropped }
+      const payload = await compress(Buffer.from(JSON.stringify(batch)))
+      try {
+        await link.publish(topics.logs(device), payload)
+        this.#dropped -= dropped
+      } catch (error) {
+        if (++this.#lost < LOST_MAX) throw error
+        this.#dropped += lines.length
+        this.#options.logger.warn(
+          { lines: lines.length, error: describeError(error) },
+          'log lines were given up: the link ended with them each time',
+        )
+      }
+      this.#lost = 0
+      this.#next += lines.length
       if (this.#stopping.signal.aborted) return
     }
   }
@@ -81,4 +98,18 @@ export class LogShipper {
 
 function toWire({ timeMs, level, function: name, message, fields }: LogLine): LogBatch['lines'][number] {
   return { timeMs, level, function: name, message, ...(fields ? { fields } : {}) }
+}
+
+/** The first lines that fit one batch, at least one. */
+function withinChars(lines: LogBatch['lines']): LogBatch['lines'] {
+  const found: LogBatch['lines'] = []
+  let chars = 0
+  for (const line of lines) {
+    const fieldsChars = line.fields ? JSON.stringify(line.fields).length : 0
+    const isTooLong = fieldsChars > CHARS_PER_BATCH
+    chars += line.message.length + (isTooLong ? 0 : fieldsChars)
+    if (found.length > 0 && chars > CHARS_PER_BATCH) break
+    found.push(isTooLong ? { ...line, fields: { dropped: `${fieldsChars} characters of fields` } } : line)
+  }
+  return found
 }
