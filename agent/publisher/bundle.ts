@@ -12,7 +12,8 @@ import { InputError } from '../../runtime/base/errors.ts'
 const FILES_MAX = 4096
 const BYTES_MAX = 256 * 1024 * 1024
 /** What is never meant to be shipped. */
-const SKIPPED = new Set(['.git', 'node_modules/.cache', '__pycache__', '.DS_Store', '.dunlin'])
+const SKIPPED = new Set(['.git', 'node_modules/.cache', '__pycache__', '.venv', '.DS_Store', '.dunlin'])
+const SKIPPED_ENDINGS = /\.py[co]$/
 
 export interface BundleFile {
   readonly path: string
@@ -56,7 +57,7 @@ function walk(folder: string, at = folder): string[] {
     .flatMap((entry) => {
       const file = join(at, entry.name)
       const path = relative(folder, file).split(sep).join('/')
-      if (SKIPPED.has(entry.name) || SKIPPED.has(path)) return []
+      if (SKIPPED.has(entry.name) || SKIPPED.has(path) || SKIPPED_ENDINGS.test(entry.name)) return []
       if (entry.isDirectory()) return walk(folder, file)
       if (!entry.isFile())
         throw new InputError('bundle-not-plain', `Cannot bundle ${path}: it is no plain file`, {
