@@ -1,4 +1,5 @@
 /** What the command says: tables, figures, names, the status line. */
+import { readFileSync } from 'node:fs'
 import test from 'ava'
 import type { AgentStatus } from '../../agent/cli/answers.ts'
 import { exitCodeOf, Exit, usageError } from '../../agent/cli/exit-codes.ts'
@@ -138,4 +139,11 @@ test('elsewhere than on a terminal the status is no line of its own every second
   for (let i = 0; i < 5; i++) terminal.status('x')
   terminal.print('said')
   t.deepEqual(written, ['said\n'])
+})
+
+test('function.yaml of docs/functions.md is right as it stands', (t) => {
+  const page = readFileSync(new URL('../../docs/functions.md', import.meta.url), 'utf8')
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text!)
+  const whole = blocks.find((text) => text.startsWith('apiVersion'))!
+  t.deepEqual(parseFunctionConfig(whole, 'function.yaml').notices, [])
 })
