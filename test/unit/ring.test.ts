@@ -122,6 +122,19 @@ test('ring consumer that was rung without need asks for the next doorbell again'
   pair.close()
 })
 
+test('ring whose guest has answered and not yet rung is looked at by an agent that waits for the answer', async (t) => {
+  const pair = new RingPair()
+  const answered = new Promise<number>((resolve) => (pair.agent.onRecord = (view) => resolve(view.ticket)))
+  pair.agent.write(headerOf({ ticket: 5 }), null, null)
+  pair.agent.flush()
+  pair.guest.write(headerOf({ kind: Kind.result, ticket: 5 }), null, null)
+  // The look does not keep a process alive; here something must.
+  const alive = setInterval(() => {}, 1000)
+  t.is(await answered, 5)
+  clearInterval(alive)
+  pair.close()
+})
+
 const forged: Record<string, (words: Int32Array, word: number, end: number) => number> = {
   'a size beyond the end of the ring': (words, word, end) => {
     words[word] = end + 8

@@ -227,6 +227,8 @@ def open_writer(memory, doorbell, bodies):
     take, give = token.pop, token.append
     index = words[producer]
     consumed = index
+    # Up to here the agent was rung, or was awake and looks by itself before it sleeps.
+    rung = index
 
     def has_room(needed):
         nonlocal consumed
@@ -295,6 +297,10 @@ def open_writer(memory, doorbell, bodies):
             give(None)
 
     def ring():
+        nonlocal rung
+        if rung == index:
+            return
+        rung = index
         fence()
         if words[sleeping]:
             words[sleeping] = 0
