@@ -52,7 +52,7 @@ export class Engine {
     this.#unlock = () => lock.release()
     this.#notice = notice
     this.#suspectFile = p.suspect
-    this.#budget = budgetFor(options.maxBytes)
+    this.#budget = budgetFor(Math.min(options.maxBytes, largestOn(options.dataDir)))
     this.#ballast = new Ballast(p.ballast, options.dataDir, this.#budget.ballastBytes, options.ballastRetryMs)
     this.#ballast.restore()
     try {
@@ -250,4 +250,12 @@ export class Engine {
       }
     }
   }
+}
+
+/** The store takes at most this share of the file system it lies on: with less to spare it could never be whole again after others filled it. */
+const DISK_SHARE_MAX = 0.75
+
+function largestOn(dataDir: string): number {
+  const { blocks, bsize } = fs.statfsSync(dataDir)
+  return Math.floor(blocks * bsize * DISK_SHARE_MAX)
 }

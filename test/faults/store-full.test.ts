@@ -1,10 +1,11 @@
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import type { StoreClient } from '../../runtime/store/store-client.ts'
 import { accept, bury, MiB, openTestStore, settle, wholeInbox } from '../support/store-rig.ts'
+import { needs } from '../support/packages.ts'
+import { hogDisk, mountSmallDisk } from '../support/small-disk.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const RECORD = Buffer.alloc(1000, 5)
@@ -75,49 +76,8 @@ test('store whose streams fill the last page keeps the events it cannot settle, 
   t.true(sources[0]!.balanced && streams[0]!.balanced)
 })
 
-/** A 16 MB ext4 file system of the test's own, or why there cannot be one. */
-function mountSmallDisk(t: ExecutionContext): string | null {
-  if (process.getuid?.() !== 0) {
-    t.log('skipped: mounting needs root')
-    return null
-  }
-  const dir = tempDir(t)
-  const image = path.join(dir, 'disk.img')
-  const mount = path.join(dir, 'mnt')
-  fs.mkdirSync(mount)
-  try {
-    fs.writeFileSync(image, '')
-    fs.truncateSync(image, 16 * MiB)
-    execFileSync('mkfs.ext4', ['-q', '-m', '0', '-O', '^has_journal', image], { stdio: 'pipe' })
-    execFileSync('mount', ['-o', 'loop', image, mount], { stdio: 'pipe' })
-  } catch (error) {
-    t.log(`skipped: no loop file system here: ${(error as Error).message}`)
-    return null
-  }
-  return mount
-}
-
-/** Takes every block that is left; returns its file. */
-function hogDisk(mount: string): string {
-  const file = path.join(mount, `hog-${process.hrtime.bigint()}`)
-  const fd = fs.openSync(file, 'w')
-  try {
-    for (const size of [256 * 1024, 4096]) {
-      try {
-        for (;;) fs.writeSync(fd, Buffer.alloc(size, 3))
-      } catch (error) {
-        if ((error as { code?: string }).code !== 'ENOSPC') throw error
-      }
-    }
-  } finally {
-    fs.closeSync(fd)
-  }
-  return file
-}
-
-test('store on a disk that others filled refuses to accept, drains, survives a restart and accepts when space is back', async (t) => {
-  const mount = mountSmallDisk(t)
-  if (mount === null) return t.pass()
+needs(test, 'mke2fs', 'losetup', 'mount')('store on a disk that others filled refuses to accept, drains, survives a restart and accepts when space is back', async (t) => {
+  const { mount, unmount } = mountSmallDisk(t)
   const stores: StoreClient[] = []
   try {
     const dir = path.join(mount, 'data')
@@ -174,6 +134,6 @@ test('store on a disk that others filled refuses to accept, drains, survives a r
     t.true(sources[0]!.balanced && streams[0]!.balanced)
   } finally {
     for (const store of stores) await store.close()
-    execFileSync('umount', [mount])
+    unmount()
   }
 })

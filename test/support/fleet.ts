@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { createInterface } from 'node:readline'
 import type { Ledger } from '../../runtime/store/store.ts'
 import { agentSocket } from '../../agent/local-api/socket-path.ts'
 import type { Publisher } from '../../agent/publisher/publisher.ts'
+import { getJson } from './agent-process.ts'
 import { call, claimToken, initialiseTrust, publish, spawnHub, type TestHub } from './hub.ts'
 
 type Teardown = { teardown(fn: () => unknown): void }
@@ -125,15 +125,7 @@ export class Fleet {
   }
 
   ledger(): Promise<Ledger> {
-    return new Promise((resolve, reject) => {
-      const sent = request({ socketPath: agentSocket(join(this.folder, 'agent')), path: '/v1/ledger', agent: false }, (response) => {
-        const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => chunks.push(chunk))
-        response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as Ledger))
-      })
-      sent.on('error', reject)
-      sent.end()
-    })
+    return getJson(agentSocket(join(this.folder, 'agent')), '/v1/ledger') as Promise<Ledger>
   }
 
   /** Asks until it is true. Between two questions the processes work; there is nothing else to wait for. */
