@@ -2,7 +2,8 @@
  * The hub's own certificate authority (ECDSA P-256). It signs the hub's server certificate and one client certificate per device.
  * Its key never leaves `<dataDir>/ca` (0700, the file 0600). Certificates start a day early: clocks of devices are not exact.
  */
-import './reflect.ts'
+// @peculiar/x509 does not load without it.
+import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
 import { createHash, randomBytes, webcrypto } from 'node:crypto'
 import { join } from 'node:path'
