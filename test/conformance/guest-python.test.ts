@@ -136,6 +136,17 @@ test('python handler that calls sys.exit ends the worker and keeps the answers b
   t.is(text(await guest.result(first)), 'a')
 })
 
+for (const kind of ['', 'async '] as const) {
+  test(`python ${kind || 'plain '}handler whose answer is too large fails its event only`, async (t) => {
+    const guest = new PythonGuest(t, `${kind}def handler(context, event):\n    return bytes((64 << 20) + 1) if event.body == b'big' else 'ok'\n`)
+    await guest.init()
+    const answer = await guest.call('big')
+    t.is(answer.status, 500)
+    t.regex(item(answer, Tag.error)!, /too large/)
+    t.is(text(await guest.call('')), 'ok')
+  })
+}
+
 for (const [name, code, expected] of [
   ['a module that does not import', 'import not_there_at_all\n', /ModuleNotFoundError/],
   ['a handler that is not there', 'x = 1\n', /Cannot find function 'handler'/],

@@ -7,7 +7,9 @@ import struct
 import sys
 
 sys.path.insert(0, os.environ["GUEST_PATH"])
-from dunlin_guest.ring import Bodies, Doorbell, Memory, Outbox
+from dunlin_guest.bodies import Bodies
+from dunlin_guest.memory import Doorbell, Memory
+from dunlin_guest.ring import Outbox
 
 attack = sys.argv[1]
 memory_fd = int(os.environ["DUNLIN_MEMORY_FD"])

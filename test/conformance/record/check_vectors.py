@@ -8,14 +8,15 @@ import struct
 import sys
 
 sys.path.insert(0, sys.argv[1])
+from dunlin_guest import memory as shared
 from dunlin_guest import record, ring
 from dunlin_guest.event import RingEvent
 
 RING_BYTES = 4096
 fd = os.memfd_create("vectors")
 os.ftruncate(fd, 4096 + 2 * RING_BYTES)
-struct.pack_into("<IIII", mmap.mmap(fd, 0), 0, ring.MAGIC, ring.VERSION, RING_BYTES, RING_BYTES)
-memory = ring.Memory(fd)
+struct.pack_into("<IIII", mmap.mmap(fd, 0), 0, shared.MAGIC, shared.VERSION, RING_BYTES, RING_BYTES)
+memory = shared.Memory(fd)
 try_write, _ = ring.open_writer(memory, None, None)
 at = 4096 + RING_BYTES
 checked = 0

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from dunlin_guest.ring import AgentGone
+from dunlin_guest.memory import AgentGone
 from dunlin_guest.worker import serve
 
 if __name__ == "__main__":

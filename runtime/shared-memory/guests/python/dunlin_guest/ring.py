@@ -1,149 +1,23 @@
-"""Two rings in one shared memory (docs/ring.md): this side reads what the agent writes and writes what it reads.
+"""The two rings of a channel (docs/ring.md): this side reads what the agent writes and writes what it reads.
 
-The memory order that the protocol needs is explained in docs/ring.md, "Memory order"; `fence` is where it is made.
+The memory order that the protocol needs is explained in docs/ring.md, "Memory order"; `Memory.fence` is where it is made.
 """
 
-import mmap
-import os
 import platform
-import select
 import struct
 import threading
 import time
 
 from . import record
+from .bodies import EXTERNAL_BODY_BYTES_MAX
+from .memory import CONTROL_BYTES, LINE_WORDS
 
-MAGIC = 0x474E5244
-VERSION = 1
-CONTROL_BYTES = 4096
-LINE_WORDS = 32
-EXTERNAL_BODY_BYTES_MAX = 64 << 20
 M32 = 0xFFFFFFFF
 
 # Header of what a guest writes: id, times, source, attempt and boot are the agent's to fill in.
 _OUT = struct.Struct("<IBBH8sII40x")
 # x86 keeps stores in order and loads in order; elsewhere each publication needs a fence of its own.
 _IS_ORDERED = platform.machine() in ("x86_64", "AMD64", "i686")
-
-
-def make_fence():
-    """A full memory barrier out of one lock that is always held: release orders what came before, acquire what comes after,
-    and no processor moves an acquire before an earlier release."""
-    lock = threading.Lock()
-    lock.acquire()
-    release, acquire = lock.release, lock.acquire
-
-    def fence():
-        release()
-        acquire()
-
-    return fence
-
-
-class AgentGone(Exception):
-    """The doorbell's other end is closed: nobody will ever read what we write."""
-
-
-class Memory:
-    """The mapped memory and the words of its control page."""
-
-    def __init__(self, fd):
-        self.map = mmap.mmap(fd, 0)
-        self.words = memoryview(self.map).cast("I")
-        words = self.words
-        if words[0] != MAGIC or words[1] != VERSION:
-            raise RuntimeError(f"Cannot open the ring: magic {words[0]:x}, version {words[1]}, expected {MAGIC:x}, {VERSION}")
-        self.to_guest_bytes, self.to_agent_bytes = words[2], words[3]
-        if len(self.map) != CONTROL_BYTES + self.to_guest_bytes + self.to_agent_bytes:
-            raise RuntimeError(f"Cannot open the ring: {len(self.map)} bytes do not hold rings of {self.to_guest_bytes} and {self.to_agent_bytes}")
-        self.fence = make_fence()
-
-
-class Doorbell:
-    """One byte on a socket wakes the side that sleeps; its end of file says that the agent is gone."""
-
-    def __init__(self, fd):
-        self.fd = fd
-        self._poll = select.poll()
-        self._poll.register(fd, select.POLLIN)
-
-    def ring(self):
-        try:
-            os.write(self.fd, b"\1")
-        except BlockingIOError:
-            pass  # The agent has bytes enough to wake by.
-        except OSError as error:
-            raise AgentGone() from error
-
-    def wait(self, timeout=None):
-        """Sleeps until the agent rings. False: `timeout` seconds are over."""
-        if timeout is not None and not self._poll.poll(max(0, int(timeout * 1000) + 1)):
-            return False
-        try:
-            if not os.read(self.fd, 4096):
-                raise AgentGone()
-        except BlockingIOError:
-            if timeout is None:
-                self._poll.poll()
-        except OSError as error:
-            raise AgentGone() from error
-        return True
-
-
-class Bodies:
-    """Bodies too large for the ring: files in a directory that the agent made for this channel. One spare file is written again and again
-    while the agent keeps up: fresh pages cost more than the copy."""
-
-    def __init__(self, directory):
-        self._directory = directory
-        self._spare = None
-
-    def put(self, body, is_all_read):
-        if is_all_read and len(body) <= SPARE_BYTES_MAX:
-            if self._spare is None:
-                self._spare = self._create()
-            name, fd = self._spare
-            _write_fully(fd, body)
-            return len(body).to_bytes(4, "little") + name.encode() + b"\1"
-        name, fd = self._create()
-        try:
-            _write_fully(fd, body)
-        except OSError:
-            os.unlink(os.path.join(self._directory, name))
-            raise
-        finally:
-            os.close(fd)
-        return len(body).to_bytes(4, "little") + name.encode() + b"\0"
-
-    def take(self, reference):
-        length, name, leave = int.from_bytes(reference[:4], "little"), reference[4:36].decode(), reference[36]
-        path = os.path.join(self._directory, name)
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        try:
-            body = os.read(fd, length)
-            while len(body) < length:
-                more = os.read(fd, length - len(body))
-                if not more:
-                    raise RuntimeError(f"Cannot take body {name}: {len(body)} of {length} bytes are there")
-                body += more
-            return body
-        finally:
-            os.close(fd)
-            if not leave:
-                os.unlink(path)
-
-    def _create(self):
-        name = os.urandom(16).hex()
-        return name, os.open(os.path.join(self._directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-
-
-SPARE_BYTES_MAX = 4 << 20
-
-
-def _write_fully(fd, body):
-    rest, at = memoryview(body), 0
-    while at < len(rest):
-        at += os.pwrite(fd, rest[at:], at)
 
 
 class Reader:

@@ -10,10 +10,12 @@ import threading
 import traceback
 
 from . import record
+from .bodies import Bodies
 from .context import Context, Platform
 from .event import RingEvent, TriggerInfo
 from .logger import Logger
-from .ring import Bodies, Doorbell, Memory, Outbox, Reader
+from .memory import Doorbell, Memory
+from .ring import Outbox, Reader
 from .state import StateCache
 
 NO_TICKET = bytes(8)

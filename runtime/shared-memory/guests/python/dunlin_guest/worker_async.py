@@ -159,7 +159,11 @@ class AsyncWorker(Worker):
         except (Exception, asyncio.CancelledError) as error:
             status, head, body = 500, failure_head(error), b""
         event._done = True
-        self.write(record.RESULT, 0, status, event._record[8:16], head, body)
+        try:
+            self.write(record.RESULT, 0, status, event._record[8:16], head, body)
+        except (ValueError, OSError) as error:
+            # Too large, or no room for a large body.
+            self.write(record.RESULT, 0, 500, event._record[8:16], failure_head(error), b"")
 
     def _ended(self, task):
         self._tasks.discard(task)

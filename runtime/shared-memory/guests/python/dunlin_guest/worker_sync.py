@@ -144,8 +144,12 @@ class SyncWorker(Worker):
             except Exception as error:
                 status, head, body = 500, failure_head(error), b""
             self._event = None
-            if not try_write(RESULT, 0, status, data[8:16], head, body):
-                write(RESULT, 0, status, data[8:16], head, body)
+            try:
+                if not try_write(RESULT, 0, status, data[8:16], head, body):
+                    write(RESULT, 0, status, data[8:16], head, body)
+            except (ValueError, OSError) as error:
+                # Too large, or no room for a large body.
+                write(RESULT, 0, 500, data[8:16], failure_head(error), b"")
             count += 1
             if count >= BURST_EVENTS or now() - since > BURST_NS:
                 release()
