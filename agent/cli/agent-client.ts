@@ -11,7 +11,9 @@ export class AgentClient {
 
   constructor(home: Home) {
     if (!home.context.agent) {
-      throw new InputError('config-invalid', `No agent is named in the context of ${home.path}`, { hint: 'run this on the device, with --home, or ask the hub with --device' })
+      throw new InputError('config-invalid', `No agent is named in the context of ${home.path}`, {
+        hint: 'run this on the device, with --home, or ask the hub with --device',
+      })
     }
     this.#home = home
     this.#socket = home.context.agent.socket

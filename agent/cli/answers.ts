@@ -71,7 +71,13 @@ export interface AgentStatus {
   readonly link: { readonly state: string; readonly since?: number; readonly hub?: string | null }
   readonly broker: { readonly address?: { readonly host: string; readonly port: number }; readonly [key: string]: unknown } | null
   readonly functions: readonly FunctionStatus[]
-  readonly counters: { readonly received: number; readonly handled: number; readonly failed: number; readonly stored: number; readonly delivered: number }
+  readonly counters: {
+    readonly received: number
+    readonly handled: number
+    readonly failed: number
+    readonly stored: number
+    readonly delivered: number
+  }
   readonly waiting: { readonly inbox: number; readonly streams: number }
   readonly store: { readonly bytesUsed: number; readonly bytesMax: number }
   readonly memory: { readonly rss: number }

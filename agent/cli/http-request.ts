@@ -1,5 +1,5 @@
 /** One request, one answer, over whatever node:http or node:https can reach. Nothing waits for ever; nothing is retried. */
-import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http'
 import { DunlinError, InputError, ProtocolError, ResourceError } from '../../runtime/base/errors.ts'
 
 const IDLE_TIMEOUT_MS = 60_000
@@ -11,7 +11,7 @@ export interface Answer {
   readonly body: Buffer
 }
 
-type Send = (options: RequestOptions, onResponse: (response: IncomingMessage) => void) => import('node:http').ClientRequest
+type Send = (options: RequestOptions, onResponse: (response: IncomingMessage) => void) => ClientRequest
 
 export function sendRequest(send: Send, options: RequestOptions, body: Uint8Array | undefined, signal?: AbortSignal): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
@@ -19,7 +19,9 @@ export function sendRequest(send: Send, options: RequestOptions, body: Uint8Arra
   const request = send({ ...options, headers, ...(signal && { signal }) }, (response) => {
     readAll(response).then((bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }), reject)
   })
-  request.setTimeout(IDLE_TIMEOUT_MS, () => request.destroy(new ResourceError('answer-late', `Nothing came for ${IDLE_TIMEOUT_MS} ms`, { retryable: true })))
+  request.setTimeout(IDLE_TIMEOUT_MS, () =>
+    request.destroy(new ResourceError('answer-late', `Nothing came for ${IDLE_TIMEOUT_MS} ms`, { retryable: true })),
+  )
   request.on('error', reject)
   request.end(body)
   return promise
@@ -30,7 +32,8 @@ async function readAll(response: IncomingMessage): Promise<Buffer> {
   let length = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > ANSWER_BYTES_MAX) throw new ProtocolError('answer-too-long', `Cannot take an answer of more than ${ANSWER_BYTES_MAX} bytes`)
+    if (length > ANSWER_BYTES_MAX)
+      throw new ProtocolError('answer-too-long', `Cannot take an answer of more than ${ANSWER_BYTES_MAX} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

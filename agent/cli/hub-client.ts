@@ -6,7 +6,16 @@ import { readPrivateFile } from '../../runtime/base/durable-file.ts'
 import { nothingRunning, type Home } from './home.ts'
 import { checkStatus, jsonOf, sendRequest, type Answer } from './http-request.ts'
 
-const NOT_THERE = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'answer-late'])
+const NOT_THERE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'answer-late',
+])
 
 export class HubClient {
   readonly url: string
@@ -16,7 +25,10 @@ export class HubClient {
 
   constructor(home: Home) {
     const { hub } = home.context
-    if (!hub) throw new InputError('config-invalid', `No hub is named in the context of ${home.path}`, { hint: 'this command asks the hub; "dunlin up" starts one' })
+    if (!hub)
+      throw new InputError('config-invalid', `No hub is named in the context of ${home.path}`, {
+        hint: 'this command asks the hub; "dunlin up" starts one',
+      })
     this.url = hub.url
     this.#home = home
     const token = readPrivateFile(hub.adminTokenFile)
@@ -73,9 +85,13 @@ export class HubClient {
   #explained(error: unknown): unknown {
     const code = codeOf(error)
     if (code === 'ECONNREFUSED' && this.#home.context.agent) return nothingRunning(this.#home.path, error)
-    if (NOT_THERE.has(code)) return new ResourceError('hub-unreachable', `Cannot reach the hub at ${this.url}`, { cause: error, retryable: true })
+    if (NOT_THERE.has(code))
+      return new ResourceError('hub-unreachable', `Cannot reach the hub at ${this.url}`, { cause: error, retryable: true })
     if (/CERT|ALTNAME|SELF_SIGNED|SIGNATURE|ISSUER/.test(code)) {
-      return new TrustError('hub-not-trusted', `Cannot trust what answers at ${this.url}`, { cause: error, hint: 'another program, or another hub, has this port' })
+      return new TrustError('hub-not-trusted', `Cannot trust what answers at ${this.url}`, {
+        cause: error,
+        hint: 'another program, or another hub, has this port',
+      })
     }
     return error
   }

@@ -13,7 +13,15 @@ export interface LogLine {
 
 export function logText({ time, level, function: name, message, fields, device }: LogLine, printer: Printer): string {
   const colour = level === 'error' ? 'red' : level === 'warn' ? 'yellow' : 'dim'
-  const head = [printer.paint('dim', time?.slice(11, 23) ?? '-'), printer.paint(colour, level.toUpperCase().padEnd(5)), ...(device ? [device] : []), name ?? 'agent']
-  const rest = fields && typeof fields === 'object' && Object.keys(fields).length > 0 ? `  ${printer.paint('dim', oneLine(JSON.stringify(fields)))}` : ''
+  const head = [
+    printer.paint('dim', time?.slice(11, 23) ?? '-'),
+    printer.paint(colour, level.toUpperCase().padEnd(5)),
+    ...(device ? [device] : []),
+    name ?? 'agent',
+  ]
+  const rest =
+    fields && typeof fields === 'object' && Object.keys(fields).length > 0
+      ? `  ${printer.paint('dim', oneLine(JSON.stringify(fields)))}`
+      : ''
   return `${head.join(' ')}  ${oneLine(message)}${rest}`
 }

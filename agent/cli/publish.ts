@@ -64,4 +64,5 @@ async function isSame(hub: HubClient, name: string, version: number, { manifest 
   return contentOf(published) === contentOf(manifest)
 }
 
-const contentOf = ({ config, files }: BundleManifest): string => JSON.stringify([config, files.map(({ path, sha256, executable }) => [path, sha256, executable])])
+const contentOf = ({ config, files }: BundleManifest): string =>
+  JSON.stringify([config, files.map(({ path, sha256, executable }) => [path, sha256, executable])])

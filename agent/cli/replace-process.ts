@@ -1,8 +1,8 @@
 /** This process becomes another program: no wrapper stays behind, signals and exit codes go straight through. */
 import { fileURLToPath } from 'node:url'
 
-export const HUB_MAIN = fileURLToPath(new URL('../../hub/main.ts', import.meta.url))
-export const AGENT_MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+export const HUB_MAIN = fileURLToPath(ownModule(import.meta.url, '../../hub/main'))
+export const AGENT_MAIN = fileURLToPath(ownModule(import.meta.url, '../main'))
 
 export const NODE_ARGUMENTS = ['--disable-warning=ExperimentalWarning']
 

@@ -58,5 +58,7 @@ function tell(line: string, printer: Printer): void {
   }
   const level = entry.level ?? ERROR
   if (level < WARN && process.env['DUNLIN_DEBUG'] !== '1') return
-  printer.remark(printer.paint(level >= ERROR ? 'red' : 'yellow', oneLine([entry.msg, entry.error ?? entry.err?.message].filter(Boolean).join(': '))))
+  printer.remark(
+    printer.paint(level >= ERROR ? 'red' : 'yellow', oneLine([entry.msg, entry.error ?? entry.err?.message].filter(Boolean).join(': '))),
+  )
 }

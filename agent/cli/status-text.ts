@@ -29,10 +29,18 @@ function agentLines({ agent, rates, ledger }: StatusView, good: Paint, bad: Pain
   return [
     `Device   ${device ?? 'not enrolled'}  ${good('up')} ${spanText(uptimeMs)} (start ${boot})  ${bytesText(memory.rss)} of memory`,
     `Link     ${isOnline ? good(link.state) : bad(link.state)}${link.hub ? `  ${link.hub}` : ''}`,
-    ...(rates ? [`Events   in ${rateText(rates.received)}  handled ${rateText(rates.handled)}  stored ${rateText(rates.stored)}  delivered ${rateText(rates.delivered)}`] : []),
+    ...(rates
+      ? [
+          `Events   in ${rateText(rates.received)}  handled ${rateText(rates.handled)}  stored ${rateText(rates.stored)}  delivered ${rateText(rates.delivered)}`,
+        ]
+      : []),
     `Waiting  ${countText(waiting.inbox)} for functions, ${countText(waiting.streams)} for the hub`,
     `Store    ${bytesText(store.bytesUsed)} of ${bytesText(store.bytesMax)}`,
-    ...(ledger ? [`Ledger   ${ledger.balanced ? good('balanced') : bad('NOT balanced: see "dunlin status -o json"')}  ${ledger.dead === 0 ? 'no dead letters' : bad(ledger.dead === 1 ? '1 dead letter' : `${countText(ledger.dead)} dead letters`)}`] : []),
+    ...(ledger
+      ? [
+          `Ledger   ${ledger.balanced ? good('balanced') : bad('NOT balanced: see "dunlin status -o json"')}  ${ledger.dead === 0 ? 'no dead letters' : bad(ledger.dead === 1 ? '1 dead letter' : `${countText(ledger.dead)} dead letters`)}`,
+        ]
+      : []),
   ]
 }
 
@@ -57,7 +65,13 @@ function functionsTable({ agent }: StatusView, width: number): string {
 function streamsTable({ ledger }: StatusView, width: number): string {
   return table(
     ['STREAM', 'APPENDED', 'DELIVERED', 'WAITING', 'LOST'],
-    ledger!.streams.map(({ name, accepted, delivered, waiting, expired, evicted, salvaged }) => [name, accepted, delivered, waiting, expired + evicted + salvaged]),
+    ledger!.streams.map(({ name, accepted, delivered, waiting, expired, evicted, salvaged }) => [
+      name,
+      accepted,
+      delivered,
+      waiting,
+      expired + evicted + salvaged,
+    ]),
     width,
   )
 }

@@ -5,7 +5,10 @@ export type Cell = string | number | null | undefined
 
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[], width = Infinity): string {
   const texts = rows.map((row) => heads.map((_, column) => cellText(row[column])))
-  const isNumeric = heads.map((_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === 'number' || row[column] == null))
+  const isNumeric = heads.map(
+    (_, column) =>
+      rows.length > 0 && rows.every((row) => typeof row[column] === 'number' || row[column] === null || row[column] === undefined),
+  )
   const widths = heads.map((head, column) => Math.max(head.length, ...texts.map((row) => row[column]!.length)))
   return [heads, ...texts]
     .map((row) => {
@@ -22,8 +25,9 @@ function cellText(cell: Cell): string {
 
 /** Printable, on one line. */
 export function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return stripVTControlCharacters(text).replace(/\s+/g, ' ').replace(/[\u0000-\u001f\u007f-\u009f]/g, '?')
+  return stripVTControlCharacters(text)
+    .replace(/\s+/g, ' ')
+    .replace(/\p{Cc}/gu, '?')
 }
 
 export function cut(text: string, width: number): string {

@@ -56,13 +56,25 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .addOption(new Option('--http-listen <host:port>', 'where the device serves http triggers').default(undefined, '127.0.0.1:8080'))
     .addOption(homeOption())
     .option('--no-example', 'neither the example functions nor the readings of this machine')
-    .addHelpText('after', `\nA default port that is taken becomes the next free one; one that you named must be free.\n${examples('up', 'up --home /data/dunlin --broker-listen 0.0.0.0:1883', 'up --no-example')}`)
+    .addHelpText(
+      'after',
+      `\nA default port that is taken becomes the next free one; one that you named must be free.\n${examples('up', 'up --home /data/dunlin --broker-listen 0.0.0.0:1883', 'up --no-example')}`,
+    )
     .action(action(async (call, options: Options) => (await import('../up/up.ts')).up(call, options)))
 
-  passedOn(program, 'hub', 'run a hub alone, in the foreground', HUB_FLAGS + examples('hub --config hub.yaml', 'hub --data-dir /data/hub --name hub.example.com --api-listen 0.0.0.0:8443'))
-    .action(async (args: string[]) => (await import('./verbs/run-main.ts')).becomeHub(args))
-  passedOn(program, 'agent', 'run an agent alone, in the foreground', AGENT_FLAGS + examples('agent --config agent.yaml', 'agent --data-dir /data/agent --hub https://hub.example.com:8443 --claim-token-file token'))
-    .action(async (args: string[]) => (await import('./verbs/run-main.ts')).becomeAgent(args))
+  passedOn(
+    program,
+    'hub',
+    'run a hub alone, in the foreground',
+    HUB_FLAGS + examples('hub --config hub.yaml', 'hub --data-dir /data/hub --name hub.example.com --api-listen 0.0.0.0:8443'),
+  ).action(async (args: string[]) => (await import('./verbs/run-main.ts')).becomeHub(args))
+  passedOn(
+    program,
+    'agent',
+    'run an agent alone, in the foreground',
+    AGENT_FLAGS +
+      examples('agent --config agent.yaml', 'agent --data-dir /data/agent --hub https://hub.example.com:8443 --claim-token-file token'),
+  ).action(async (args: string[]) => (await import('./verbs/run-main.ts')).becomeAgent(args))
 
   program
     .command('run')
@@ -78,14 +90,20 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
   program
     .command('invoke')
     .argument('<function>')
-    .description("call a function of this device and print its answer; exit code 1 when its status is 500 or more")
+    .description('call a function of this device and print its answer; exit code 1 when its status is 500 or more')
     .option('--body <text|@file>', 'what it gets; @- reads stdin')
     .option('--topic <topic>', 'the topic of the event')
     .option('--content-type <type>', 'default: application/json when the body is an object or array, else text/plain')
     .option('--header <key=value>', 'a header of the event; may be repeated', collect, [])
     .addOption(output())
     .addOption(homeOption())
-    .addHelpText('after', examples("invoke anomaly --topic sensors/host/cpu --body '{\"value\": 12}'", 'invoke resize --body @photo.jpg --content-type image/jpeg > small.jpg'))
+    .addHelpText(
+      'after',
+      examples(
+        'invoke anomaly --topic sensors/host/cpu --body \'{"value": 12}\'',
+        'invoke resize --body @photo.jpg --content-type image/jpeg > small.jpg',
+      ),
+    )
     .action(action(async (call, name: string, options) => (await import('./verbs/invoke.ts')).invoke(call, name, options as never)))
 
   program
@@ -100,7 +118,10 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .option('--timeout <seconds>', 'wait for so long', whole(1, 86_400), 120)
     .addOption(output())
     .addOption(homeOption())
-    .addHelpText('after', examples('deploy ./my-function', 'deploy hello.py --device pump-7 --device pump-8 --wait', 'deploy ./my-function --all -o json'))
+    .addHelpText(
+      'after',
+      examples('deploy ./my-function', 'deploy hello.py --device pump-7 --device pump-8 --wait', 'deploy ./my-function --all -o json'),
+    )
     .action(action(async (call, path: string, options) => (await import('./verbs/deploy.ts')).deploy(call, path, options as never)))
 
   const get = program.command('get').description('list devices, functions, streams, events, dead-letters')
@@ -135,7 +156,10 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .option('-f, --follow', 'go on with those that come')
     .addOption(output())
     .addOption(homeOption())
-    .addHelpText('after', examples('get events', 'get events --stream anomalies --follow', "get events --limit 1000 -o json | jq '.events[].body'"))
+    .addHelpText(
+      'after',
+      examples('get events', 'get events --stream anomalies --follow', "get events --limit 1000 -o json | jq '.events[].body'"),
+    )
     .action(action(async (call, options) => (await import('./verbs/get-events.ts')).getEvents(call, options as never)))
   get
     .command('dead-letters')
@@ -217,7 +241,8 @@ function collect(value: string, before: readonly string[]): string[] {
 function whole(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text)
-    if (!Number.isInteger(value) || value < min || value > max) throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
     return value
   }
 }

@@ -16,7 +16,7 @@ export interface SocketAddress {
   /** What listen() and connect() take, until `release`. */
   readonly address: string
   /** Once listening or connected, the address is not needed any more. */
-  release(): void
+  readonly release: () => void
 }
 
 export function socketAddress(socket: string): SocketAddress {

@@ -12,7 +12,15 @@ import { FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
 import { InputError } from '../../runtime/base/errors.ts'
 
 const CONFIG_NAMES = ['function.yaml', 'function.yml']
-const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = { '.py': 'python', '.js': 'nodejs', '.mjs': 'nodejs', '.cjs': 'nodejs', '.ts': 'nodejs', '.mts': 'nodejs', '.sh': 'shell' }
+const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = {
+  '.py': 'python',
+  '.js': 'nodejs',
+  '.mjs': 'nodejs',
+  '.cjs': 'nodejs',
+  '.ts': 'nodejs',
+  '.mts': 'nodejs',
+  '.sh': 'shell',
+}
 
 export interface FunctionSource {
   readonly config: FunctionConfig
@@ -26,13 +34,17 @@ export interface FunctionSource {
 export function openFunctionSource(path: string, options: { name?: string } = {}): FunctionSource {
   const { name } = options
   const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat) throw new InputError('source-missing', `Cannot find "${path}"`, { hint: 'name a folder with function.yaml in it, or a handler file' })
+  if (!stat)
+    throw new InputError('source-missing', `Cannot find "${path}"`, { hint: 'name a folder with function.yaml in it, or a handler file' })
   if (name !== undefined && !FUNCTION_NAME_PATTERN.test(name)) {
     throw new InputError('usage', `Cannot use the function name "${name}": expected 1 to 63 of a-z, 0-9 and -`)
   }
   if (stat.isDirectory()) {
     const configName = CONFIG_NAMES.find((candidate) => existsSync(join(path, candidate)))
-    if (!configName) throw new InputError('source-unknown', `Cannot find function.yaml in "${path}"`, { hint: 'docs/functions.md shows one; a single .py, .ts, .js or .sh file needs none' })
+    if (!configName)
+      throw new InputError('source-unknown', `Cannot find function.yaml in "${path}"`, {
+        hint: 'docs/functions.md shows one; a single .py, .ts, .js or .sh file needs none',
+      })
     return ofFolder(path, configName, name)
   }
   if (CONFIG_NAMES.includes(basename(path))) return ofFolder(dirname(path), basename(path), name)
@@ -46,7 +58,10 @@ function ofFolder(folder: string, configName: string, name: string | undefined):
   const isRenamed = name !== undefined && name !== config.name
   if (!isRenamed && config.inlineSource === null) return { config, folder: resolve(folder), configName, close() {} }
   return made((copy) => {
-    cpSync(folder, copy, { recursive: true, filter: (source) => !['.git', 'node_modules/.cache', '__pycache__', '.venv'].includes(basename(source)) })
+    cpSync(folder, copy, {
+      recursive: true,
+      filter: (source) => !['.git', 'node_modules/.cache', '__pycache__', '.venv'].includes(basename(source)),
+    })
     if (config.inlineSource !== null) writeInline(copy, config, config.inlineSource)
     const finalText = isRenamed ? renamed(text, name) : text
     writeFileSync(join(copy, configName), finalText)
@@ -58,7 +73,9 @@ function ofFile(path: string, name: string | undefined): FunctionSource {
   const extension = extname(path)
   const runtime = RUNTIME_OF[extension]
   if (!runtime) {
-    throw new InputError('source-unknown', `Cannot tell the runtime of "${path}"`, { hint: `expected a folder, or a file that ends in ${Object.keys(RUNTIME_OF).join(', ')}` })
+    throw new InputError('source-unknown', `Cannot tell the runtime of "${path}"`, {
+      hint: `expected a folder, or a file that ends in ${Object.keys(RUNTIME_OF).join(', ')}`,
+    })
   }
   const file = basename(path)
   const module = basename(path, extension)

@@ -134,14 +134,16 @@ export class Child {
   #startError(how: string): ResourceError {
     const { name, logFile } = this.#options
     const last = this.#log.tail(3).map(lineText)
-    return new ResourceError('child-failed', `the ${name} ${how} before it was ready${last.length > 0 ? `: ${last.join(' / ')}` : ''}`, { hint: `its log is ${logFile}` })
+    return new ResourceError('child-failed', `the ${name} ${how} before it was ready${last.length > 0 ? `: ${last.join(' / ')}` : ''}`, {
+      hint: `its log is ${logFile}`,
+    })
   }
 }
 
 function readyOf(line: string): Record<string, unknown> | undefined {
   try {
-    const value = JSON.parse(line) as { event?: unknown }
-    return value.event === 'ready' ? (value as Record<string, unknown>) : undefined
+    const value = JSON.parse(line) as Record<string, unknown>
+    return value['event'] === 'ready' ? value : undefined
   } catch {
     return undefined
   }

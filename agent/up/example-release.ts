@@ -30,11 +30,15 @@ async function knows(hub: HubClient, device: string, name: string): Promise<bool
 }
 
 /** Publishes them; undefined when they are as they were. */
-export async function prepareExampleRelease(hub: HubClient, home: { readonly path: string; readonly publisher: string }): Promise<ExampleRelease | undefined> {
+export async function prepareExampleRelease(
+  hub: HubClient,
+  home: { readonly path: string; readonly publisher: string },
+): Promise<ExampleRelease | undefined> {
   const record = join(home.path, 'example-release')
   const sources = EXAMPLE_FUNCTIONS.map((name) => openFunctionSource(join(EXAMPLES, name)))
   const digest = createHash('sha256')
-  for (const { config, folder, configName } of sources) digest.update(readBundle(folder, { name: config.name, version: 1, config: configName }).manifestText)
+  for (const { config, folder, configName } of sources)
+    digest.update(readBundle(folder, { name: config.name, version: 1, config: configName }).manifestText)
   const content = digest.digest('hex')
   if (readFileIfThere(record)?.trim() === content) return undefined
   const functions: Array<{ name: string; version: number }> = []

@@ -25,7 +25,9 @@ export async function findPort({ setting, listen, isFixed }: PortWish, avoid: Re
       if (!avoid.has(port) && (await whyNot({ host, port })) === undefined) return { host, port }
     }
   }
-  throw new InputError('port-taken', `Cannot listen on ${host}:${listen.port}: ${reason ?? 'it is used here already'}`, { hint: `stop what listens there, or set another with ${setting} <host:port>` })
+  throw new InputError('port-taken', `Cannot listen on ${host}:${listen.port}: ${reason ?? 'it is used here already'}`, {
+    hint: `stop what listens there, or set another with ${setting} <host:port>`,
+  })
 }
 
 async function whyNot(listen: Listen): Promise<string | undefined> {

@@ -25,7 +25,12 @@ export interface Ports {
   readonly http: Listen
 }
 
-const DEFAULTS: Readonly<Record<keyof Ports, string>> = { api: '127.0.0.1:8443', gateway: '127.0.0.1:8883', broker: '127.0.0.1:1883', http: '127.0.0.1:8080' }
+const DEFAULTS: Readonly<Record<keyof Ports, string>> = {
+  api: '127.0.0.1:8443',
+  gateway: '127.0.0.1:8883',
+  broker: '127.0.0.1:1883',
+  http: '127.0.0.1:8080',
+}
 
 export const foldersOf = (home: string) => ({
   hub: join(home, 'hub'),
@@ -66,7 +71,11 @@ export function contextText(folders: Folders, ports: Ports): string {
   const { api, gateway, broker, http } = ports
   const host = ['0.0.0.0', '::'].includes(api.host) ? '127.0.0.1' : api.host
   const context = {
-    hub: { url: `https://${listenText({ host, port: api.port })}`, caFile: join(folders.hub, 'ca', 'ca.pem'), adminTokenFile: join(folders.hub, 'admin-token') },
+    hub: {
+      url: `https://${listenText({ host, port: api.port })}`,
+      caFile: join(folders.hub, 'ca', 'ca.pem'),
+      adminTokenFile: join(folders.hub, 'admin-token'),
+    },
     agent: { socket: agentSocket(folders.agent) },
     publisher: folders.publisher,
     listen: { api: listenText(api), gateway: listenText(gateway), broker: listenText(broker), http: listenText(http) },

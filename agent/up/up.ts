@@ -8,6 +8,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { sleep } from '../../runtime/base/backoff.ts'
 import { Closer } from '../../runtime/base/closer.ts'
 import { makePrivateFolder, writeDurably } from '../../runtime/base/durable-file.ts'
 import { ResourceError } from '../../runtime/base/errors.ts'
@@ -29,6 +30,8 @@ import { stopRequest, type StopRequest } from './stop-request.ts'
 import { whereToLook } from './where-to-look.ts'
 
 const CLAIM_TOKEN_LIFE_MS = 10 * 60_000
+/** An agent that says nothing for so long does not answer. */
+const ANSWER_MS_MAX = 5000
 const STOP_GRACE_MS = { sensors: 3_000, agent: 12_000, hub: 12_000 }
 
 export async function up(call: Call, options: UpOptions): Promise<Exit> {
@@ -97,32 +100,47 @@ class UpSession {
     const trusted = hubReady.then(() => initialiseTrust(this.#call.hub, folders.publisher))
     const agentReady = wasEnrolled ? agent.start() : trusted.then(() => this.#enrol(agent))
     const releaseReady = trusted.then(() => this.#prepareRelease())
-    const [, ready, release] = await settledAll([trusted, this.#told('agent', `MQTT ${listenText(ports.broker)}, HTTP ${listenText(ports.http)}`, agentReady), releaseReady])
+    const [, ready, release] = await settledAll([
+      trusted,
+      this.#told('agent', `MQTT ${listenText(ports.broker)}, HTTP ${listenText(ports.http)}`, agentReady),
+      releaseReady,
+    ])
     await settledAll([this.#assign(ready, release), this.#startSensors(ports)])
-    this.#terminal.print(whereToLook({ home, folders, ports, isHomeGiven: this.#call.isHomeGiven, hasExample: this.#options.example !== false }))
+    this.#terminal.print(
+      whereToLook({ home, folders, ports, isHomeGiven: this.#call.isHomeGiven, hasExample: this.#options.example !== false }),
+    )
   }
 
   /** Draws the status until it shall stop. */
   async serve(stopped: Promise<void>): Promise<void> {
     const line = new StatusLine()
-    let isStopped = false
-    void stopped.then(() => (isStopped = true))
-    while (!isStopped) {
-      const status = await this.#call.agent.get('/v1/status').then(
+    const stopping = new AbortController()
+    const { signal } = stopping
+    void stopped.then(() => stopping.abort())
+    while (!signal.aborted) {
+      const status = await this.#call.agent.get('/v1/status', AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS_MAX)])).then(
         (answer) => answer as AgentStatus,
         () => null,
       )
-      if (isStopped) break
+      if (signal.aborted) break
       line.add(status)
       this.#terminal.status(line.text(), (text) => this.#call.printer.paint(line.isOnline ? 'green' : 'yellow', text))
-      await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000))])
+      await sleep(1000, signal).catch(() => {})
     }
   }
 
   #child(name: string, script: string, graceMs: number, args: () => readonly string[], hasReadyLine = true): Child {
     // What is pushed to a closer that has run would stay.
     if (this.#stop.isRequested || this.#stop.isStopping) throw new ResourceError('stopping', `Cannot start the ${name}: stopping`)
-    const child = new Child({ name, script, args, hasReadyLine, logFile: join(this.#folders.logs, `${name}.log`), onEvent: (text) => this.#terminal.print(text), onSpawn: () => this.#noteChildren() })
+    const child = new Child({
+      name,
+      script,
+      args,
+      hasReadyLine,
+      logFile: join(this.#folders.logs, `${name}.log`),
+      onEvent: (text) => this.#terminal.print(text),
+      onSpawn: () => this.#noteChildren(),
+    })
     this.#children.push(child)
     this.#closer.push(() => child.stop(graceMs))
     return child
@@ -140,19 +158,41 @@ class UpSession {
 
   #hubArguments({ api, gateway }: Ports): string[] {
     const names = [...new Set([api.host, '127.0.0.1', 'localhost'])].filter((host) => !['0.0.0.0', '::'].includes(host))
-    return ['--data-dir', this.#folders.hub, '--api-listen', listenText(api), '--gateway-listen', listenText(gateway), ...names.flatMap((name) => ['--name', name])]
+    return [
+      '--data-dir',
+      this.#folders.hub,
+      '--api-listen',
+      listenText(api),
+      '--gateway-listen',
+      listenText(gateway),
+      ...names.flatMap((name) => ['--name', name]),
+    ]
   }
 
   #agentArguments({ broker, http }: Ports): string[] {
     const token = isEnrolled(this.#folders) ? [] : ['--claim-token-file', this.#folders.claimToken]
     const { hub } = this.#call.home.context
-    return ['--data-dir', this.#folders.agent, '--name', deviceName(), '--hub', hub!.url, '--broker-listen', listenText(broker), '--http-listen', listenText(http), ...token]
+    return [
+      '--data-dir',
+      this.#folders.agent,
+      '--name',
+      deviceName(),
+      '--hub',
+      hub!.url,
+      '--broker-listen',
+      listenText(broker),
+      '--http-listen',
+      listenText(http),
+      ...token,
+    ]
   }
 
   /** The first start: a token that is good once, and the agent uses it. */
   async #enrol(agent: Child): Promise<Record<string, unknown>> {
     const { hub } = this.#call
-    const { token } = (await hub.post('/v1/claim-tokens', { uses: 1, expiresInMs: CLAIM_TOKEN_LIFE_MS, label: 'dunlin up' })) as { token: string }
+    const { token } = (await hub.post('/v1/claim-tokens', { uses: 1, expiresInMs: CLAIM_TOKEN_LIFE_MS, label: 'dunlin up' })) as {
+      token: string
+    }
     writeDurably(this.#folders.claimToken, `${token}\n`)
     this.#closer.push(() => rmSync(this.#folders.claimToken, { force: true }))
     return await agent.start()
@@ -177,21 +217,28 @@ class UpSession {
     for (;;) {
       const { device } = (await this.#call.agent.get('/v1/status')) as AgentStatus
       if (device !== null) return device
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await sleep(100)
     }
   }
 
   async #startSensors({ broker }: Ports): Promise<void> {
     if (this.#options.example === false) return
     const host = ['0.0.0.0', '::'].includes(broker.host) ? '127.0.0.1' : broker.host
-    const sensors = this.#child('sensors', join(EXAMPLES, 'host-sensors', 'sensors.ts'), STOP_GRACE_MS.sensors, () => [`mqtt://${listenText({ host, port: broker.port })}`], false)
+    const sensors = this.#child(
+      'sensors',
+      join(EXAMPLES, 'host-sensors', 'sensors.ts'),
+      STOP_GRACE_MS.sensors,
+      () => [`mqtt://${listenText({ host, port: broker.port })}`],
+      false,
+    )
     await sensors.start()
   }
 }
 
 /** All, or the first error; the others' errors are not lost to the process as unhandled. */
-async function settledAll<T extends readonly Promise<unknown>[]>(promises: readonly [...T]): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+async function settledAll<T extends readonly Promise<unknown>[]>(
+  promises: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   for (const promise of promises) promise.catch(() => {})
   return (await Promise.all(promises)) as { -readonly [K in keyof T]: Awaited<T[K]> }
 }
-

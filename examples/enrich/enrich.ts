@@ -19,9 +19,20 @@ interface Reading {
 }
 
 /** Read once: they do not change while the machine runs. */
-const host = { name: hostname(), arch: arch(), cores: cpus().length, memoryGiB: Math.round((totalmem() / 1024 ** 3) * 10) / 10, kernel: release() }
+const host = {
+  name: hostname(),
+  arch: arch(),
+  cores: cpus().length,
+  memoryGiB: Math.round((totalmem() / 1024 ** 3) * 10) / 10,
+  kernel: release(),
+}
 
-const UNITS: Readonly<Record<string, string>> = { '%': 'percent', '°C': 'degrees Celsius', 'B/s': 'bytes per second', processes: 'processes' }
+const UNITS: Readonly<Record<string, string>> = {
+  '%': 'percent',
+  '°C': 'degrees Celsius',
+  'B/s': 'bytes per second',
+  processes: 'processes',
+}
 
 export function handler(context: Context, event: Event): unknown {
   const reading = readingOf(event.body)
@@ -41,7 +52,9 @@ export function handler(context: Context, event: Event): unknown {
 function readingOf(body: unknown): Reading | undefined {
   try {
     const value: unknown = Buffer.isBuffer(body) ? JSON.parse(body.toString('utf8')) : body
-    return typeof value === 'object' && value !== null && 'value' in value && typeof value.value === 'number' ? (value as Reading) : undefined
+    return typeof value === 'object' && value !== null && 'value' in value && typeof value.value === 'number'
+      ? (value as Reading)
+      : undefined
   } catch {
     return undefined
   }

@@ -13,7 +13,9 @@ let lastNetwork = networkBytes()
 /** Rates are counted since the call before. What this machine does not have is left out. */
 export function readings(): Reading[] {
   const found: Array<Reading | undefined> = [cpu(), load(), memory(), disk(), network(), temperature()]
-  return found.filter((reading) => reading !== undefined && Number.isFinite(reading.value)).map((reading) => ({ ...reading!, value: Math.round(reading!.value * 100) / 100 }))
+  return found
+    .filter((reading) => reading !== undefined && Number.isFinite(reading.value))
+    .map((reading) => ({ ...reading!, value: Math.round(reading!.value * 100) / 100 }))
 }
 
 function cpu(): Reading | undefined {
@@ -67,7 +69,9 @@ function networkBytes(): { bytes: number; atMs: number } {
 /** The warmest zone that the kernel knows; virtual machines have none. */
 function temperature(): Reading | undefined {
   const zones = list('/sys/class/thermal').filter((name) => name.startsWith('thermal_zone'))
-  const degrees = zones.map((zone) => Number(read(`/sys/class/thermal/${zone}/temp`)) / 1000).filter((value) => value > -50 && value < 200 && value !== 0)
+  const degrees = zones
+    .map((zone) => Number(read(`/sys/class/thermal/${zone}/temp`)) / 1000)
+    .filter((value) => value > -50 && value < 200 && value !== 0)
   return degrees.length > 0 ? { what: 'temperature', value: Math.max(...degrees), unit: '°C' } : undefined
 }
 

@@ -28,11 +28,17 @@ client.on('error', (error) => console.error(`host-sensors: ${error.message || St
 function publish(): void {
   for (const { what, value, unit } of readings()) {
     if (unacknowledged >= UNACKNOWLEDGED_MAX) {
-      if (dropped++ % UNACKNOWLEDGED_MAX === 0) console.error(`host-sensors: the broker does not acknowledge; ${dropped} readings were dropped`)
+      if (dropped++ % UNACKNOWLEDGED_MAX === 0)
+        console.error(`host-sensors: the broker does not acknowledge; ${dropped} readings were dropped`)
       continue
     }
     unacknowledged++
-    client.publish(`sensors/host/${what}`, JSON.stringify({ value, unit, time: new Date().toISOString() }), { qos: 1 }, () => unacknowledged--)
+    client.publish(
+      `sensors/host/${what}`,
+      JSON.stringify({ value, unit, time: new Date().toISOString() }),
+      { qos: 1 },
+      () => unacknowledged--,
+    )
   }
 }
 

@@ -37,7 +37,12 @@ test.serial('up in a deep folder is reached by every verb, and leaves no process
   t.like(devices[0], { state: 'accepted', connected: true })
   const status = await json('status')
   t.deepEqual(Object.keys(status), ['home', 'hub', 'agent', 'rates', 'ledger'])
-  t.like(status, { home, hub: { reachable: true, devices: { accepted: 1 } }, agent: { device: devices[0].id }, ledger: { balanced: true, dead: 0 } })
+  t.like(status, {
+    home,
+    hub: { reachable: true, devices: { accepted: 1 } },
+    agent: { device: devices[0].id },
+    ledger: { balanced: true, dead: 0 },
+  })
   t.deepEqual(await json('get', 'functions'), { functions: [] })
   t.deepEqual(await json('get', 'events'), { events: [] })
   t.deepEqual(await json('get', 'streams'), { streams: [] })
@@ -45,8 +50,16 @@ test.serial('up in a deep folder is reached by every verb, and leaves no process
   t.deepEqual(await json('logs'), { lines: [] })
 
   const file = join(home, 'hello.py')
-  writeFileSync(file, 'def handler(context, event):\n    context.logger.info("asked")\n    context.emit("asked", event.body.decode())\n    return "hello " + event.body.decode()\n')
-  t.like(await json('deploy', file, '--wait'), { function: 'hello', version: 1, isNew: true, devices: [{ device: devices[0].id, state: 'committed', error: null }] })
+  writeFileSync(
+    file,
+    'def handler(context, event):\n    context.logger.info("asked")\n    context.emit("asked", event.body.decode())\n    return "hello " + event.body.decode()\n',
+  )
+  t.like(await json('deploy', file, '--wait'), {
+    function: 'hello',
+    version: 1,
+    isNew: true,
+    devices: [{ device: devices[0].id, state: 'committed', error: null }],
+  })
   t.like(await json('deploy', file, '--wait'), { version: 1, isNew: false })
   t.deepEqual(await json('invoke', 'hello', '--body', 'you'), { status: 200, contentType: 'text/plain', body: 'hello you' })
   t.is((await dunlin(['invoke', 'hello', '--body', 'you', '--home', home])).out, 'hello you')
@@ -94,7 +107,10 @@ test.serial('up that is killed takes its children along, and the next one is the
 test.serial('agent that ends by accident is started again', async (t) => {
   const home = join(tempDir(t), 'home')
   const { child, ended } = await startUp(t, home)
-  process.kill(processesOf(home).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent/main.ts'))!, 'SIGKILL')
+  process.kill(
+    processesOf(home).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent/main.ts'))!,
+    'SIGKILL',
+  )
   await saying(child, 'the agent runs again')
   const status = JSON.parse((await dunlin(['status', '-o', 'json', '--home', home])).out)
   t.is(status.agent.boot, 2)

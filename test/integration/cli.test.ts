@@ -16,7 +16,10 @@ test('dunlin --help names every verb and exits with 0', async (t) => {
 })
 
 test('each verb has help with examples', async (t) => {
-  const verbs = [...VERBS.filter((verb) => verb !== 'get'), ...['devices', 'functions', 'streams', 'events', 'dead-letters'].map((kind) => `get ${kind}`)]
+  const verbs = [
+    ...VERBS.filter((verb) => verb !== 'get'),
+    ...['devices', 'functions', 'streams', 'events', 'dead-letters'].map((kind) => `get ${kind}`),
+  ]
   const answers = await Promise.all(verbs.map((verb) => dunlin([...verb.split(' '), '--help'])))
   for (const [index, { code, out }] of answers.entries()) {
     t.is(code, 0, verbs[index])
@@ -45,7 +48,16 @@ test('version as JSON has the versions of dunlin and Node', async (t) => {
 
 test('every verb that asks a hub or an agent exits with 69 when nothing runs', async (t) => {
   const home = tempDir(t)
-  const verbs = [['status'], ['get', 'devices'], ['get', 'functions'], ['get', 'streams'], ['get', 'events'], ['get', 'dead-letters'], ['logs'], ['invoke', 'x']]
+  const verbs = [
+    ['status'],
+    ['get', 'devices'],
+    ['get', 'functions'],
+    ['get', 'streams'],
+    ['get', 'events'],
+    ['get', 'dead-letters'],
+    ['logs'],
+    ['invoke', 'x'],
+  ]
   for (const { code, err } of await Promise.all(verbs.map((verb) => dunlin([...verb, '--home', home])))) {
     t.is(code, 69)
     t.true(err.startsWith(`dunlin: Nothing is running for ${home}\n`), err)
@@ -79,7 +91,10 @@ test('context.json that does not read exits with 78 and names the file', async (
 
 test('config error has its file, line and column, and exits with 78 without a stack trace', async (t) => {
   const folder = tempDir(t)
-  writeFileSync(join(folder, 'function.yaml'), 'metadata:\n  name: x\nspec:\n  runtime: python\n  triggers:\n    a:\n      kind: http\n      numWorkers: 0\n')
+  writeFileSync(
+    join(folder, 'function.yaml'),
+    'metadata:\n  name: x\nspec:\n  runtime: python\n  triggers:\n    a:\n      kind: http\n      numWorkers: 0\n',
+  )
   const { code, err } = await dunlin(['run', folder])
   t.is(code, 78)
   t.true(err.includes(`${folder}/function.yaml:8:19 spec.triggers.a.numWorkers: expected at least 1, got 0`), err)

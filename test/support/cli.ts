@@ -18,7 +18,11 @@ export interface RunOptions {
 
 export function startDunlin(args: readonly string[], { cwd, env }: RunOptions = {}): ChildProcess {
   const own = { ...process.env, DUNLIN_HOME: '', DUNLIN_DEBUG: '', ...env }
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', CLI, ...args], { cwd, env: own, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', CLI, ...args], {
+    cwd,
+    env: own,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 export async function dunlin(args: readonly string[], options: RunOptions = {}): Promise<Ran> {

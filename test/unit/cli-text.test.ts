@@ -56,7 +56,8 @@ test('exit codes follow from error codes', (t) => {
 })
 
 test('printer colours only on a terminal that wants it', (t) => {
-  const paint = (isTTY: boolean, env: Record<string, string>, isJson = false) => new Printer({ out: { write() {}, isTTY }, err: { write() {} }, isJson, env }).paint('red', 'x')
+  const paint = (isTTY: boolean, env: Record<string, string>, isJson = false) =>
+    new Printer({ out: { write() {}, isTTY }, err: { write() {} }, isJson, env }).paint('red', 'x')
   t.not(paint(true, {}), 'x')
   t.is(paint(true, { NO_COLOR: '1' }), 'x')
   t.is(paint(true, { TERM: 'dumb' }), 'x')
@@ -103,11 +104,17 @@ test('listen address is read in every form and refused in others', (t) => {
   t.deepEqual(parseListen('1883', '--x'), { host: '127.0.0.1', port: 1883 })
   t.deepEqual(parseListen('0.0.0.0:0', '--x'), { host: '0.0.0.0', port: 0 })
   t.is(listenText(parseListen('[::1]:80', '--x')), '[::1]:80')
-  for (const text of ['', 'host', 'host:', 'host:99999', ':-1']) t.throws(() => parseListen(text, '--broker-listen'), { message: /--broker-listen/ })
+  for (const text of ['', 'host', 'host:', 'host:99999', ':-1'])
+    t.throws(() => parseListen(text, '--broker-listen'), { message: /--broker-listen/ })
 })
 
 const sample = (uptimeMs: number, count: number, state = 'online') =>
-  ({ uptimeMs, link: { state }, waiting: { inbox: 1, streams: 2 }, counters: { received: count, handled: count, failed: 0, stored: count, delivered: count } }) as AgentStatus
+  ({
+    uptimeMs,
+    link: { state },
+    waiting: { inbox: 1, streams: 2 },
+    counters: { received: count, handled: count, failed: 0, stored: count, delivered: count },
+  }) as AgentStatus
 
 test('status line shows rates of the last seconds, what waits and the link', (t) => {
   const line = new StatusLine()

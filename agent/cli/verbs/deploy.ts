@@ -30,7 +30,9 @@ export interface DeviceOutcome {
 export async function deploy(call: Call, path: string, options: DeployOptions): Promise<Exit> {
   const { hub, home, printer } = call
   if (!home.context.publisher) {
-    throw new InputError('config-invalid', `No publisher keys are named in the context of ${home.path}`, { hint: 'deploy from the home that "dunlin up" made, or name the folder of the keys as "publisher" in context.json' })
+    throw new InputError('config-invalid', `No publisher keys are named in the context of ${home.path}`, {
+      hint: 'deploy from the home that "dunlin up" made, or name the folder of the keys as "publisher" in context.json',
+    })
   }
   const source = openFunctionSource(path, options.name === undefined ? {} : { name: options.name })
   try {
@@ -40,11 +42,31 @@ export async function deploy(call: Call, path: string, options: DeployOptions): 
     const published = await publishFunction(hub, home.context.publisher, source)
     const what = `${published.name} ${published.version}`
     if (!printer.isJson) printer.line(published.isNew ? `Published ${what}` : `Published before: ${what} has this content`)
-    const release = devices.length === 0 ? null : ((await hub.post('/v1/releases', { functions: [{ name: published.name, version: published.version }], devices })) as { release: number })
+    const release =
+      devices.length === 0
+        ? null
+        : ((await hub.post('/v1/releases', { functions: [{ name: published.name, version: published.version }], devices })) as {
+            release: number
+          })
     const shouldWait = options.wait ?? printer.isTty
-    const outcomes = shouldWait ? await waitFor(call, published, devices, options.timeout * 1000) : devices.map((device) => ({ device, state: 'sent' as const, error: null }))
-    const result = { function: published.name, version: published.version, isNew: published.isNew, release: release?.release ?? null, devices: outcomes, notices }
-    printer.result(result, () => (devices.length === 0 ? 'No device is enrolled: nothing was assigned' : shouldWait ? '' : `Assigned ${what} to ${devices.join(', ')}; "dunlin get functions" shows how it goes`))
+    const outcomes = shouldWait
+      ? await waitFor(call, published, devices, options.timeout * 1000)
+      : devices.map((device) => ({ device, state: 'sent' as const, error: null }))
+    const result = {
+      function: published.name,
+      version: published.version,
+      isNew: published.isNew,
+      release: release?.release ?? null,
+      devices: outcomes,
+      notices,
+    }
+    printer.result(result, () =>
+      devices.length === 0
+        ? 'No device is enrolled: nothing was assigned'
+        : shouldWait
+          ? ''
+          : `Assigned ${what} to ${devices.join(', ')}; "dunlin get functions" shows how it goes`,
+    )
     if (outcomes.some(({ state }) => state === 'rolledback')) return Exit.failed
     return outcomes.some(({ state }) => state === 'waiting') ? Exit.tryLater : Exit.ok
   } finally {
@@ -58,13 +80,24 @@ async function chooseDevices({ hub }: Call, { device, all }: DeployOptions): Pro
   const { devices } = (await hub.get('/v1/devices')) as { devices: HubDevice[] }
   const accepted = devices.filter(({ state }) => state === 'accepted').map(({ id }) => id)
   const unknown = device.find((id) => !accepted.includes(id))
-  if (unknown !== undefined) throw new InputError('device-unknown', `Cannot deploy to "${unknown}": there is no such accepted device`, { hint: '"dunlin get devices" lists them' })
+  if (unknown !== undefined)
+    throw new InputError('device-unknown', `Cannot deploy to "${unknown}": there is no such accepted device`, {
+      hint: '"dunlin get devices" lists them',
+    })
   if (device.length > 0) return [...new Set(device)]
   if (all || accepted.length <= 1) return accepted
-  throw usageError(`Cannot choose among ${accepted.length} devices`, `name them with --device (${accepted.slice(0, 3).join(', ')}, ...), or use --all`)
+  throw usageError(
+    `Cannot choose among ${accepted.length} devices`,
+    `name them with --device (${accepted.slice(0, 3).join(', ')}, ...), or use --all`,
+  )
 }
 
-async function waitFor({ hub, printer }: Call, { name, version }: { name: string; version: number }, devices: readonly string[], timeoutMs: number): Promise<DeviceOutcome[]> {
+async function waitFor(
+  { hub, printer }: Call,
+  { name, version }: { name: string; version: number },
+  devices: readonly string[],
+  timeoutMs: number,
+): Promise<DeviceOutcome[]> {
   const outcomes = new Map<string, DeviceOutcome>()
   const shown = new Map<string, string>()
   const deadline = performance.now() + timeoutMs

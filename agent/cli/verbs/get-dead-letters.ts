@@ -11,7 +11,15 @@ export async function getDeadLetters({ agent, printer }: Call, { limit }: { limi
       ? 'No dead letters'
       : table(
           ['ID', 'AGE', 'FUNCTION', 'VERSION', 'SOURCE', 'ATTEMPTS', 'ERROR'],
-          answer.deadLetters.map(({ id, timeMs, function: name, version, source, attempts, error }) => [id, agoText(timeMs), name, version, source, attempts, error]),
+          answer.deadLetters.map(({ id, timeMs, function: name, version, source, attempts, error }) => [
+            id,
+            agoText(timeMs),
+            name,
+            version,
+            source,
+            attempts,
+            error,
+          ]),
           printer.width,
         ),
   )

@@ -21,14 +21,17 @@ interface Page {
 /** The newest events at the hub, oldest of them first; with --follow also those that come. */
 export async function getEvents({ hub, printer }: Call, { stream, device, limit, follow }: GetEventsOptions): Promise<void> {
   const query = new URLSearchParams({ follow: '1', ...(stream && { stream }), ...(device && { device }) })
-  const ask = async (more: Record<string, string>) => (await hub.get(`/v1/events?${new URLSearchParams([...query, ...Object.entries(more)])}`)) as Page
+  const ask = async (more: Record<string, string>) =>
+    (await hub.get(`/v1/events?${new URLSearchParams([...query, ...Object.entries(more)])}`)) as Page
   const text = (event: HubEvent) => eventText(event, printer.width)
   const newest = await ask({ limit: String(limit) })
   if (!follow) {
-    printer.result({ events: newest.events }, () => (newest.events.length === 0 ? 'No events have come yet' : newest.events.map(text).join('\n')))
+    printer.result({ events: newest.events }, () =>
+      newest.events.length === 0 ? 'No events have come yet' : newest.events.map(text).join('\n'),
+    )
     return
   }
-  for (let page = newest; ; ) {
+  for (let page = newest; ;) {
     for (const event of page.events) printer.item(event, () => text(event))
     if (page.events.length < FOLLOW_ROWS) await sleep(POLL_MS)
     page = await ask({ after: page.next, limit: String(FOLLOW_ROWS) })

@@ -8,11 +8,16 @@ export async function getFunctions(call: Call): Promise<void> {
 }
 
 async function ofHub({ hub, printer }: Call): Promise<void> {
-  const [{ functions }, { devices }] = (await Promise.all([hub.get('/v1/functions'), hub.get('/v1/devices')])) as [{ functions: HubFunction[] }, { devices: HubDevice[] }]
+  const [{ functions }, { devices }] = (await Promise.all([hub.get('/v1/functions'), hub.get('/v1/devices')])) as [
+    { functions: HubFunction[] },
+    { devices: HubDevice[] },
+  ]
   const rows = functions.map((published) => ({
     ...published,
     devices: devices.flatMap(({ id, reported }) =>
-      (reported?.functions ?? []).filter(({ name, version }) => name === published.name && version === published.version).map(({ state, ready, error }) => ({ device: id, state, ready, error })),
+      (reported?.functions ?? [])
+        .filter(({ name, version }) => name === published.name && version === published.version)
+        .map(({ state, ready, error }) => ({ device: id, state, ready, error })),
     ),
   }))
   printer.result({ functions: rows }, () =>
@@ -25,7 +30,9 @@ async function ofHub({ hub, printer }: Call): Promise<void> {
             version,
             created.slice(0, 19).replace('T', ' '),
             on.length,
-            [...new Set(on.map(({ state, ready, error }) => error ?? (state === 'committed' && !ready ? 'committed, not ready' : state)))].join('; '),
+            [
+              ...new Set(on.map(({ state, ready, error }) => error ?? (state === 'committed' && !ready ? 'committed, not ready' : state))),
+            ].join('; '),
           ]),
           printer.width,
         ),
@@ -39,7 +46,14 @@ async function ofAgent({ agent, printer }: Call): Promise<void> {
       ? 'No functions run here'
       : table(
           ['FUNCTION', 'VERSION', 'RUNTIME', 'WORKERS', 'WAITING', 'ERROR'],
-          functions.map(({ name, version, runtime, workers, triggers, error }) => [name, version, runtime, `${workers.ready}/${workers.wanted}`, triggers.reduce((sum, { waiting }) => sum + waiting, 0), error]),
+          functions.map(({ name, version, runtime, workers, triggers, error }) => [
+            name,
+            version,
+            runtime,
+            `${workers.ready}/${workers.wanted}`,
+            triggers.reduce((sum, { waiting }) => sum + waiting, 0),
+            error,
+          ]),
           printer.width,
         ),
   )

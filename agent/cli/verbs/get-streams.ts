@@ -11,7 +11,15 @@ export async function getStreams({ hub, printer }: Call, { device }: { device?: 
       ? 'No events have come yet'
       : table(
           ['DEVICE', 'STREAM', 'STORED', 'WHOLE TO', 'NEWEST', 'GAPS', 'SIZE'],
-          answer.streams.map(({ device: id, stream, stored, contiguousSeq, maxSeq, gaps, gapCount, bytes }) => [id, stream, stored, contiguousSeq, maxSeq, gapsText(gaps, gapCount), bytesText(bytes)]),
+          answer.streams.map(({ device: id, stream, stored, contiguousSeq, maxSeq, gaps, gapCount, bytes }) => [
+            id,
+            stream,
+            stored,
+            contiguousSeq,
+            maxSeq,
+            gapsText(gaps, gapCount),
+            bytesText(bytes),
+          ]),
           printer.width,
         ),
   )

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { FunctionConfig } from '../../../config/function-config.ts'
+import { sleep } from '../../../runtime/base/backoff.ts'
 import { describeError } from '../../../runtime/base/errors.ts'
 import { agentSocket } from '../../local-api/socket-path.ts'
 import { openFunctionSource } from '../../source/function-source.ts'
@@ -122,15 +123,18 @@ async function freePort(setting: string, given: string | undefined, fallback: st
 
 async function followLogs(dataDir: string, ended: Promise<unknown>, printer: Printer): Promise<void> {
   const agent = new AgentClient({ path: dataDir, context: { agent: { socket: agentSocket(dataDir) } } })
-  let isEnded = false
-  void ended.then(() => (isEnded = true))
+  const ending = new AbortController()
+  const { signal } = ending
+  void ended.then(() => ending.abort())
   let after = 0
-  while (!isEnded) {
-    const { lines } = (await agent.get(`/v1/logs?after=${after}&limit=500`).catch(() => ({ lines: [] }))) as { lines: AgentLogLine[] }
+  while (!signal.aborted) {
+    const { lines } = (await agent.get(`/v1/logs?after=${after}&limit=500`, signal).catch(() => ({ lines: [] }))) as {
+      lines: AgentLogLine[]
+    }
     for (const { seq, timeMs, level, function: name, message, fields } of lines) {
       printer.line(logText({ time: new Date(timeMs).toISOString(), level, function: name ?? null, message, fields }, printer))
       after = Math.max(after, seq)
     }
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, LOG_POLL_MS))])
+    await sleep(LOG_POLL_MS, signal).catch(() => {})
   }
 }

@@ -16,7 +16,10 @@ export interface Rates {
 
 export interface StatusView {
   readonly home: string
-  readonly hub: ({ readonly url: string; readonly reachable: true } & HubStatus) | { readonly url: string; readonly reachable: false; readonly error: string } | null
+  readonly hub:
+    | ({ readonly url: string; readonly reachable: true } & HubStatus)
+    | { readonly url: string; readonly reachable: false; readonly error: string }
+    | null
   readonly agent: AgentStatus | null
   /** Events per second. */
   readonly rates: Rates | null
@@ -31,7 +34,13 @@ export async function status(call: Call): Promise<Exit> {
     const { nothingRunning } = await import('../home.ts')
     throw nothingRunning(home.path)
   }
-  const view: StatusView = { home: home.path, hub, agent: agent?.status ?? null, rates: agent?.rates ?? null, ledger: agent?.ledger ?? null }
+  const view: StatusView = {
+    home: home.path,
+    hub,
+    agent: agent?.status ?? null,
+    rates: agent?.rates ?? null,
+    ledger: agent?.ledger ?? null,
+  }
   printer.result(view, () => statusText(view, printer))
   return Exit.ok
 }
@@ -42,7 +51,11 @@ async function hubView(call: Call): Promise<StatusView['hub']> {
   try {
     return { url: hub.url, reachable: true, ...((await call.hub.get('/v1/status')) as HubStatus) }
   } catch (error) {
-    return { url: hub.url, reachable: false, error: codeOf(error) === 'nothing-running' ? 'does not answer' : describeError(error).split('\n')[0]! }
+    return {
+      url: hub.url,
+      reachable: false,
+      error: codeOf(error) === 'nothing-running' ? 'does not answer' : describeError(error).split('\n')[0]!,
+    }
   }
 }
 
@@ -56,7 +69,11 @@ async function agentView(call: Call): Promise<{ status: AgentStatus; rates: Rate
     return {
       status: last,
       rates: ratesBetween(first, last),
-      ledger: { ...ledger, balanced: rows.every(({ balanced }) => balanced), dead: ledger.sources.reduce((sum, { dead }) => sum + dead, 0) },
+      ledger: {
+        ...ledger,
+        balanced: rows.every(({ balanced }) => balanced),
+        dead: ledger.sources.reduce((sum, { dead }) => sum + dead, 0),
+      },
     }
   } catch (error) {
     if (codeOf(error) === 'nothing-running') return null
