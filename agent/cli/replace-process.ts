@@ -1,5 +1,6 @@
 /** This process becomes another program: no wrapper stays behind, signals and exit codes go straight through. */
 import { fileURLToPath } from 'node:url'
+import { ownModule } from '../../runtime/base/own-module.ts'
 
 export const HUB_MAIN = fileURLToPath(ownModule(import.meta.url, '../../hub/main'))
 export const AGENT_MAIN = fileURLToPath(ownModule(import.meta.url, '../main'))
