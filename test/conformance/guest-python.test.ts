@@ -138,7 +138,10 @@ test('python handler that calls sys.exit ends the worker and keeps the answers b
 
 for (const kind of ['', 'async '] as const) {
   test(`python ${kind || 'plain '}handler whose answer is too large fails its event only`, async (t) => {
-    const guest = new PythonGuest(t, `${kind}def handler(context, event):\n    return bytes((64 << 20) + 1) if event.body == b'big' else 'ok'\n`)
+    const guest = new PythonGuest(
+      t,
+      `${kind}def handler(context, event):\n    return bytes((64 << 20) + 1) if event.body == b'big' else 'ok'\n`,
+    )
     await guest.init()
     const answer = await guest.call('big')
     t.is(answer.status, 500)

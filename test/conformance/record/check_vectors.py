@@ -17,7 +17,7 @@ fd = os.memfd_create("vectors")
 os.ftruncate(fd, 4096 + 2 * RING_BYTES)
 struct.pack_into("<IIII", mmap.mmap(fd, 0), 0, shared.MAGIC, shared.VERSION, RING_BYTES, RING_BYTES)
 memory = shared.Memory(fd)
-try_write, _ = ring.open_writer(memory, None, None)
+try_write, _, _ = ring.open_writer(memory, None, None)
 at = 4096 + RING_BYTES
 checked = 0
 

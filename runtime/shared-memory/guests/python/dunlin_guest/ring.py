@@ -86,8 +86,9 @@ class Reader:
 
 
 def open_writer(memory, doorbell, bodies):
-    """The producing end, as two closures for speed: `try_write(kind, flags, status, ticket, head, body)` publishes one record, or returns
-    False when there is no room (the agent has then been asked for a doorbell); `ring()` wakes the agent if it sleeps."""
+    """The producing end, as closures for speed: `try_write(kind, flags, status, ticket, head, body)` publishes one record, or returns
+    False when there is no room (the agent has then been asked for a doorbell); `ring()` wakes the agent if it sleeps; `check_size` raises
+    ValueError for what will never fit."""
     mapped, words, fence = memory.map, memory.words, memory.fence
     capacity = memory.to_agent_bytes
     mask, inline_max, record_max = capacity - 1, capacity >> 2, capacity >> 1
@@ -117,6 +118,10 @@ def open_writer(memory, doorbell, bodies):
         words[wants_room] = 0
         return True
 
+    def check_size(head_length, length):
+        if (head_length + 135) & -8 > record_max or length > EXTERNAL_BODY_BYTES_MAX:
+            raise ValueError(f"Cannot send {head_length} bytes of head and {length} bytes of body: too large")
+
     def try_write(kind, flags, status, ticket, head, body, blocking=True):
         nonlocal index
         while True:
@@ -132,8 +137,7 @@ def open_writer(memory, doorbell, bodies):
             head_length = len(head)
             size = (head_length + length + 71) & -8
             if size > inline_max:
-                if (head_length + 135) & -8 > record_max or length > EXTERNAL_BODY_BYTES_MAX:
-                    raise ValueError(f"Cannot send {head_length} bytes of head and {length} bytes of body: too large")
+                check_size(head_length, length)
                 if length > 64:
                     if not has_room((head_length + 135) & -8):
                         return False
@@ -180,7 +184,7 @@ def open_writer(memory, doorbell, bodies):
             words[sleeping] = 0
             doorbell.ring()
 
-    return try_write, ring
+    return try_write, ring, check_size
 
 
 class Outbox:
@@ -188,7 +192,7 @@ class Outbox:
     would be missing where the main thread sleeps. Bells for the reader are not lost here: it looks before it sleeps."""
 
     def __init__(self, memory, doorbell, bodies):
-        self.try_write, self.ring = open_writer(memory, doorbell, bodies)
+        self.try_write, self.ring, self.check_size = open_writer(memory, doorbell, bodies)
         self._doorbell = doorbell
         self._main = threading.get_ident()
 

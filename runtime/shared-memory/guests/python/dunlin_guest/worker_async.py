@@ -45,7 +45,10 @@ class AsyncWorker(Worker):
 
     def write(self, *entry):
         """May come from another thread (run_in_executor): the flush then runs in the loop."""
-        if self._unsent or not self.channel.outbox.try_write(*entry):
+        if self._unsent:
+            self.channel.outbox.check_size(len(entry[4]), len(entry[5]))
+            self._unsent.append(entry)
+        elif not self.channel.outbox.try_write(*entry):
             self._unsent.append(entry)
         if not self._is_flushing and self._loop is not None:
             if len(self._tasks) == 1 and not self._unsent:
@@ -60,8 +63,12 @@ class AsyncWorker(Worker):
     def _flush(self):
         self._is_flushing = False
         unsent = self._unsent
-        while unsent and self.channel.outbox.try_write(*unsent[0]):
-            unsent.popleft()
+        try:
+            while unsent and self.channel.outbox.try_write(*unsent[0]):
+                unsent.popleft()
+        except OSError:
+            # No room for a large body's file; nobody rings when there is some.
+            self._loop.call_later(0.05, self._flush)
         self.channel.outbox.ring()
 
     async def request(self, kind, head, body, timeout=None, convert=None):
@@ -162,7 +169,8 @@ class AsyncWorker(Worker):
         try:
             self.write(record.RESULT, 0, status, event._record[8:16], head, body)
         except (ValueError, OSError) as error:
-            # Too large, or no room for a large body.
+            # Too large, or no room for a large body: what the event did is not committed after all.
+            self.cache.clear()
             self.write(record.RESULT, 0, 500, event._record[8:16], failure_head(error), b"")
 
     def _ended(self, task):

@@ -148,7 +148,8 @@ class SyncWorker(Worker):
                 if not try_write(RESULT, 0, status, data[8:16], head, body):
                     write(RESULT, 0, status, data[8:16], head, body)
             except (ValueError, OSError) as error:
-                # Too large, or no room for a large body.
+                # Too large, or no room for a large body: what the event did is not committed after all.
+                self.cache.clear()
                 write(RESULT, 0, 500, data[8:16], failure_head(error), b"")
             count += 1
             if count >= BURST_EVENTS or now() - since > BURST_NS:
