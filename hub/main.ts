@@ -1,17 +1,18 @@
 /**
  * The hub as a process. Prints one JSON line on stdout when it serves, logs on stderr.
- * Exit codes: 0 stopped, 1 failed, 2 wrong command line or config, 3 could not start, 4 the disk failed under the database.
+ * Exit codes are those of the `dunlin` command (docs/cli.md); 75 also when the disk failed under the database: a new start reads what is there.
  */
 import { parseArgs } from 'node:util'
 import { ConfigError } from '../config/config-error.ts'
 import { loadHubConfig, type HubOverrides } from '../config/hub-config.ts'
 import type { LogLevelName } from '../config/agent-types.ts'
-import { describeError } from '../runtime/base/errors.ts'
+import { codeOf, describeError } from '../runtime/base/errors.ts'
 import { exitWithParent } from '../runtime/base/exit-with-parent.ts'
 import { openLogger, type Logger } from '../runtime/base/log.ts'
 import { openHub, type Hub } from './hub.ts'
 
-const EXIT = { failed: 1, usage: 2, start: 3, disk: 4 } as const
+const EXIT = { failed: 1, usage: 2, tryAgain: 75, config: 78 } as const
+const START_EXIT: Readonly<Record<string, number>> = { 'port-taken': EXIT.config, 'data-dir-in-use': EXIT.tryAgain }
 const STOP_TIMEOUT_MS = 10_000
 
 const USAGE = `usage: hub/main.ts [--config hub.yaml] [--data-dir DIR] [--name NAME]... [--api-listen HOST:PORT] [--gateway-listen HOST:PORT] [--log-level LEVEL]
@@ -24,13 +25,13 @@ async function main(): Promise<void> {
   const logger = openLogger({ level: config.log.level, name: 'hub' })
   const onBroken = (error: Error) => {
     logger.error({ err: error }, 'the disk failed; stopping, so that nothing more is acknowledged')
-    process.exit(EXIT.disk)
+    process.exit(EXIT.tryAgain)
   }
   let hub: Hub
   try {
     hub = await openHub({ config, logger, onBroken })
   } catch (error) {
-    fail(describeError(error), EXIT.start)
+    fail(describeError(error), START_EXIT[codeOf(error)] ?? EXIT.failed)
   }
   stopOnSignal(hub, logger)
   exitWithParent()
@@ -90,4 +91,4 @@ function fail(text: string, code: number): never {
   process.exit(code)
 }
 
-main().catch((error: unknown) => fail(describeError(error), error instanceof ConfigError ? EXIT.usage : EXIT.failed))
+main().catch((error: unknown) => fail(describeError(error), error instanceof ConfigError ? EXIT.config : EXIT.failed))
