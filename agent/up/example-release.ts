@@ -7,13 +7,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sleep } from '../../runtime/base/backoff.ts'
 import { readFileIfThere, writeDurably } from '../../runtime/base/durable-file.ts'
+import { ownModule } from '../../runtime/base/own-module.ts'
 import type { HubDevice } from '../cli/answers.ts'
 import type { HubClient } from '../cli/hub-client.ts'
 import { publishFunction } from '../cli/publish.ts'
 import { readBundle } from '../publisher/bundle.ts'
 import { openFunctionSource } from '../source/function-source.ts'
 
-export const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
+export const SENSORS = fileURLToPath(ownModule(import.meta.url, '../../examples/host-sensors/sensors'))
+const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
 /** In this order: the first one shows something at once, and a device tries one new function after the other. */
 export const EXAMPLE_FUNCTIONS = ['anomaly', 'enrich', 'alert']
 const POLL_MS = 200

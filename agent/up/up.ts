@@ -17,10 +17,10 @@ import type { Call } from '../cli/call.ts'
 import { Exit } from '../cli/exit-codes.ts'
 import { initialiseTrust } from '../cli/publish.ts'
 import { AGENT_MAIN, HUB_MAIN } from '../cli/replace-process.ts'
-import { dunlinVersion } from '../cli/verbs/version.ts'
+import { AGENT_VERSION } from '../version.ts'
 import { Child } from './child.ts'
 import { ChildrenFile } from './children-file.ts'
-import { EXAMPLES, prepareExampleRelease, type ExampleRelease } from './example-release.ts'
+import { prepareExampleRelease, SENSORS, type ExampleRelease } from './example-release.ts'
 import { listenText } from './free-port.ts'
 import { lockHome } from './home-lock.ts'
 import { LiveTerminal } from './live-terminal.ts'
@@ -90,7 +90,7 @@ class UpSession {
     makePrivateFolder(folders.logs)
     await this.#childrenFile.waitUntilGone(() => this.#terminal.print('waiting for the processes of the last "dunlin up" to end ...'))
     const ports = await choosePorts(folders, this.#options)
-    this.#terminal.print(`dunlin ${dunlinVersion()}, home ${home}`)
+    this.#terminal.print(`dunlin ${AGENT_VERSION}, home ${home}`)
     writeDurably(folders.context, contextText(folders, ports))
 
     const hub = this.#child('hub', HUB_MAIN, STOP_GRACE_MS.hub, () => this.#hubArguments(ports))
@@ -226,7 +226,7 @@ class UpSession {
     const host = ['0.0.0.0', '::'].includes(broker.host) ? '127.0.0.1' : broker.host
     const sensors = this.#child(
       'sensors',
-      join(EXAMPLES, 'host-sensors', 'sensors.ts'),
+      SENSORS,
       STOP_GRACE_MS.sensors,
       () => [`mqtt://${listenText({ host, port: broker.port })}`],
       false,
