@@ -27,7 +27,7 @@ function findNode() {
 }
 
 const args = process.argv.slice(2)
-const script = args[0] === '--script' ? resolve(args.splice(0, 2)[1]) : join(here, 'cli.ts')
+const script = args[0] === '--script' ? resolve(args.splice(0, 2)[1]) : join(here, existsSync(join(here, 'cli.ts')) ? 'cli.ts' : 'cli.js')
 const node = findNode()
 const argv = ['--disable-warning=ExperimentalWarning', script, ...args]
 

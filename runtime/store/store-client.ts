@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { InputError, ResourceError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { ownModule } from '../base/own-module.ts'
 import { ERROR_TEXT_MAX, NAME_LENGTH_MAX, RECORD_BYTES_MAX, SEQ_SPAN, STATE_KEY_BYTES_MAX, UNFLUSHED_BYTES_MAX } from './limits.ts'
 import type { Answers, FromThread, NameKind, OpenReport, Query, ThreadOptions, ToThread } from './messages.ts'
 import { unpackRows } from './row-pack.ts'
@@ -34,9 +35,8 @@ export interface StorePort {
 /** Starts the store thread and waits until the database is open. Rejects with 'data-dir-locked', 'store-newer', 'store-pragma', ... */
 export async function openStore(options: StoreOptions): Promise<StoreClient> {
   const { dataDir, maxBytes, ballastRetryMs = 2000 } = options
-  const file = import.meta.url.endsWith('.ts') ? './store-thread.ts' : './store-thread.js'
   const workerData: ThreadOptions = { dataDir, maxBytes, ballastRetryMs }
-  const worker = new Worker(new URL(file, import.meta.url), { workerData, name: 'store' })
+  const worker = new Worker(ownModule(import.meta.url, './store-thread'), { workerData, name: 'store' })
   return connectStore(worker, options)
 }
 

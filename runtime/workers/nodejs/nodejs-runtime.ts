@@ -1,5 +1,6 @@
 import { Worker as Thread } from 'node:worker_threads'
 import type { Readable } from 'node:stream'
+import { ownModule } from '../../base/own-module.ts'
 import { createThreadChannel } from '../../shared-memory/thread-channel.ts'
 import { forwardLines } from '../output-lines.ts'
 import { RingWorker, type GuestHandle } from '../ring-worker.ts'
@@ -17,7 +18,7 @@ async function spawnThread(options: WorkerOptions): Promise<GuestHandle> {
   const { agentEnd, transfer } = createThreadChannel()
   const env: Record<string, string> = { PATH: process.env['PATH'] ?? '', TZ: process.env['TZ'] ?? '' }
   for (const { name, value } of options.function.config.env) env[name] = value
-  const thread = new Thread(new URL('./guest.ts', import.meta.url), {
+  const thread = new Thread(ownModule(import.meta.url, './guest'), {
     name: `${options.function.config.name}/${options.id}`,
     workerData: transfer,
     transferList: [transfer.port],

@@ -1,0 +1,34 @@
+/**
+ * `npm run package`: the form that devices install. dist/ is the same tree as JavaScript, because Node does not strip types below
+ * node_modules (and a device should not spend memory on it); then `npm pack` makes dunlin-<version>.tgz of it.
+ */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const DIST = join(ROOT, 'dist')
+/** What is not TypeScript and goes along. */
+const COPIED = ['agent/launch.js', 'runtime/shared-memory/guests', 'config/schemas', 'examples', 'README.md', 'LICENSE', 'CHANGELOG.md', '.npmrc']
+
+interface Manifest {
+  readonly scripts?: unknown
+  readonly devDependencies?: unknown
+  readonly [key: string]: unknown
+}
+
+rmSync(DIST, { recursive: true, force: true })
+const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+execFileSync(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.package.json')], { stdio: 'inherit' })
+for (const path of COPIED) {
+  mkdirSync(dirname(join(DIST, path)), { recursive: true })
+  cpSync(join(ROOT, path), join(DIST, path), { recursive: true, filter: (source) => !source.includes('__pycache__') })
+}
+chmodSync(join(DIST, 'agent/launch.js'), 0o755)
+const { scripts: _scripts, devDependencies: _devDependencies, ...manifest } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+execFileSync('npm', ['pack', './dist', '--silent'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
+const packed = readdirSync(ROOT).find((name) => /^dunlin-.*\.tgz$/.test(name))
+console.log(`${packed}: npm install --global ./${packed}`)
