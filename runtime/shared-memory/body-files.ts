@@ -1,5 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { ProtocolError, ResourceError, codeOf, describeError } from '../base/errors.ts'
 import type { BodyCarrier } from './channel.ts'
@@ -18,7 +30,7 @@ export class FileBodies implements BodyCarrier {
   #taken: Buffer = Buffer.alloc(0)
 
   constructor(parent: string = SHARED_MEMORY_DIR) {
-    this.directory = mkdtempSync(join(parent, `${PREFIX}${process.pid}-`))
+    this.directory = mkdtempSync(join(parent, `dunlin-${pidNamespace()}-${process.pid}-`))
   }
 
   put(body: Uint8Array, isAllRead: boolean): Uint8Array {
@@ -103,12 +115,22 @@ export class FileBodies implements BodyCarrier {
   }
 }
 
-/** Removes what agents that were killed have left behind: directories whose process is gone. Called when an agent starts. */
+/** Removes what agents that were killed have left behind: directories whose process, in our own PID namespace, is gone. */
 export function removeLeftBodies(parent: string = SHARED_MEMORY_DIR): void {
   for (const name of readdirSync(parent)) {
-    const pid = LEFT.exec(name)?.[1]
-    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(parent, name), { recursive: true, force: true })
+    const [, namespace, pid] = LEFT.exec(name) ?? []
+    if (namespace !== pidNamespace() || isAlive(Number(pid))) continue
+    try {
+      rmSync(join(parent, name), { recursive: true, force: true })
+    } catch {
+      // Another user's: not ours to remove.
+    }
   }
+}
+
+/** Two containers may share /dev/shm and have the same process numbers. */
+function pidNamespace(): string {
+  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
 }
 
 function isAlive(pid: number): boolean {
@@ -120,8 +142,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const PREFIX = 'dunlin-'
-const LEFT = /^dunlin-(\d+)-/
+const LEFT = /^dunlin-(\d+)-(\d+)-/
 const SHARED_MEMORY_DIR = '/dev/shm'
 const NAME_DIGITS = 32
 const NAME = /^[0-9a-f]{32}$/

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { ResourceError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { FileBodies } from './body-files.ts'
+import { FileBodies, removeLeftBodies } from './body-files.ts'
 import { RingChannel, type Channel, type Doorbell } from './channel.ts'
 import { formatMemory, layoutOf, RING_BYTES_DEFAULT } from './layout.ts'
 import { openSharedMapping } from './mapping.ts'
@@ -38,6 +38,7 @@ export function openProcessChannel(options: ProcessChannelOptions): ProcessChann
   let bodies: FileBodies | undefined
   try {
     formatMemory(mapping.memory, ringBytes)
+    removeLeftBodies()
     bodies = new FileBodies()
     const child = spawn(options.command, options.args, {
       cwd: options.cwd,

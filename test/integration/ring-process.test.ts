@@ -226,14 +226,15 @@ test('body file is written again when everything was read, and carries no byte o
   bodies.close()
 })
 
-test('body directory of a dead agent is removed, of a living one kept', (t) => {
+test('body directory of a dead agent is removed, of a living one and of another container kept', (t) => {
   const parent = mkdtempSync(join(tmpdir(), 'dunlin-bodies-'))
-  const dead = join(parent, 'dunlin-2147483647-abc')
-  mkdirSync(dead)
-  mkdirSync(join(parent, 'dunlin-other'))
   const alive = new FileBodies(parent)
+  const dead = alive.directory.replace(`-${process.pid}-`, '-2147483647-')
+  mkdirSync(dead)
+  mkdirSync(join(parent, 'dunlin-1-2147483647-abc'))
+  mkdirSync(join(parent, 'dunlin-other'))
   removeLeftBodies(parent)
-  t.deepEqual(readdirSync(parent).length, 2)
+  t.is(readdirSync(parent).length, 3)
   t.true(existsSync(alive.directory))
   t.false(existsSync(dead))
   rmSync(parent, { recursive: true })
