@@ -63,6 +63,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 async function wire({ config, source, logger, onFatal }: AgentOptions, closer: Closer): Promise<Agent> {
   const startedMs = Date.now()
   const { dataDir } = config
+  // Closed last: a shell function is read from there for each event.
+  const given = source === undefined ? undefined : openFunctionSource(source)
+  closer.push(() => given?.close())
   const store = await openStore({ dataDir, ...config.store, logger: logger.child({ part: 'store' }), onFatal })
   closer.push(() => store.close())
 
@@ -82,6 +85,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     publish: (record, functionName) => publishFrom(record, functionName, router, broker, logger),
     onStream: (id, name) => hub?.addStream(id, name),
     onRows: (streams) => hub?.onRows(streams),
+    onWorkerEnded: ({ config: { name }, version }, error) => hub?.versionFailed(name, version, error),
     onLog: (functionName, level, message, fields) => logBook.add(functionName, level, message, fields),
   })
   closer.push(() => processor.stop(STOP_GRACE_MS))
@@ -95,7 +99,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     return undefined
   })
   if (identity) await hub.belongTo(identity)
-  if (source !== undefined) await serveSource(source, processor, closer)
+  if (given) await processor.activate({ config: given.config, version: 'source', directory: given.folder })
 
   if (config.broker.enabled) {
     broker = await openBroker({ config: config.broker, ingest: router, logger: logger.child({ part: 'broker' }) })
@@ -136,12 +140,6 @@ function publishFrom(record: Buffer, functionName: string, router: MqttRouter, b
   const failed = (error: Error) => logger.warn({ function: functionName, topic, error: error.message }, 'a published message did not reach everybody')
   router.publish({ clientId: '', topic, payload, qos, retain }, (error) => error && failed(error))
   broker?.publish(topic, payload, { qos, retain }).catch(failed)
-}
-
-async function serveSource(given: string, processor: Processor, closer: Closer): Promise<void> {
-  const source = openFunctionSource(given)
-  closer.push(() => source.close())
-  await processor.activate({ config: source.config, version: 'source', directory: source.folder })
 }
 
 function cronMarksIn(store: StoreClient) {

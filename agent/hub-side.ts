@@ -108,6 +108,11 @@ export class HubSide {
     })
   }
 
+  /** A worker ended by itself: a version on probation is rolled back, a committed one goes on with its new worker. */
+  versionFailed(name: string, version: string, error: Error): void {
+    this.#deployer?.versionFailed(name, Number(version), error)
+  }
+
   /** Makes the parts of an enrolled device, and starts its committed functions from disk. Uses no network. */
   async belongTo(identity: Identity): Promise<void> {
     const { config, store, logger, logBook } = this.#options

@@ -31,6 +31,8 @@ export interface ProcessorOptions {
   readonly onRows: (streams: ReadonlySet<number>) => void
   /** A function's log line; `level` as in pino (10 debug, 20 info, 30 warn, 40 error), `fields` JSON text or empty. */
   readonly onLog: (functionName: string, level: number, message: string, fields: string) => void
+  /** A worker of a running version ended by itself (it is started again); a deployment on probation may judge by it. */
+  readonly onWorkerEnded?: (version: FunctionVersion, error: Error) => void
 }
 
 export class Processor {
@@ -56,6 +58,7 @@ export class Processor {
       publish: options.publish,
       onRows: options.onRows,
       log: options.onLog,
+      onWorkerEnded: options.onWorkerEnded ?? (() => {}),
       call: (name, record, answer) => {
         this.invoke(name, this.events.from(record), (result) => answer(resultRecord(result)))
       },

@@ -112,7 +112,8 @@ function statusOf(status: number): number {
 
 function end(response: ServerResponse, status: number, text: string, close = false): void {
   if (response.headersSent) return
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...(close ? { connection: 'close' } : {}) })
+  const length = Buffer.byteLength(text)
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': length, ...(close ? { connection: 'close' } : {}) })
   response.end(text)
 }
 

@@ -1,5 +1,6 @@
 /** The last lines that functions logged, in memory: for the local API, and for the shipper that takes them to the hub. */
 export const LINES_MAX = 10_000
+export const LINES_BYTES_MAX = 8 * 1024 * 1024
 const MESSAGE_CHARS_MAX = 16_384
 
 export type LineLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -15,8 +16,10 @@ export interface LogLine {
 }
 
 export class LogBook {
-  readonly #lines: (LogLine | undefined)[] = []
+  readonly #lines = new Map<number, LogLine>()
+  #bytes = 0
   #next = 1
+  #first = 1
   #onLine: (() => void) | undefined
 
   /** Called for each line, after it is in the book. One listener. */
@@ -26,7 +29,7 @@ export class LogBook {
 
   /** Seq of the oldest line that is still here. */
   get firstSeq(): number {
-    return Math.max(1, this.#next - LINES_MAX)
+    return this.#first
   }
 
   get lastSeq(): number {
@@ -36,7 +39,7 @@ export class LogBook {
   /** `level` as in pino (10, 20, 30, 40); `fields` JSON text or empty. */
   add(functionName: string, level: number, message: string, fields: string): void {
     const seq = this.#next++
-    this.#lines[seq % LINES_MAX] = {
+    const line: LogLine = {
       seq,
       timeMs: Date.now(),
       level: level >= 40 ? 'error' : level >= 30 ? 'warn' : level >= 20 ? 'info' : 'debug',
@@ -44,6 +47,9 @@ export class LogBook {
       message: message.length > MESSAGE_CHARS_MAX ? `${message.slice(0, MESSAGE_CHARS_MAX)} [cut]` : message,
       fields: parseFields(fields),
     }
+    this.#lines.set(seq, line)
+    this.#bytes += bytesOf(line)
+    while (this.#lines.size > LINES_MAX || this.#bytes > LINES_BYTES_MAX) this.#dropOldest()
     this.#onLine?.()
   }
 
@@ -51,7 +57,7 @@ export class LogBook {
   recent({ function: name, limit, after = 0 }: { function?: string; limit: number; after?: number }): LogLine[] {
     const found: LogLine[] = []
     for (let seq = this.lastSeq; seq >= Math.max(this.firstSeq, after + 1) && found.length < limit; seq--) {
-      const line = this.#lines[seq % LINES_MAX]!
+      const line = this.#lines.get(seq)!
       if (name === undefined || line.function === name) found.push(line)
     }
     return found.reverse()
@@ -61,10 +67,18 @@ export class LogBook {
   from(first: number, limit: number): LogLine[] {
     const found: LogLine[] = []
     for (let seq = Math.max(first, this.firstSeq); seq <= this.lastSeq && found.length < limit; seq++)
-      found.push(this.#lines[seq % LINES_MAX]!)
+      found.push(this.#lines.get(seq)!)
     return found
   }
+
+  #dropOldest(): void {
+    this.#bytes -= bytesOf(this.#lines.get(this.#first)!)
+    this.#lines.delete(this.#first++)
+  }
 }
+
+/** About what a line takes in memory. */
+const bytesOf = ({ message, fields }: LogLine): number => 200 + 2 * message.length + (fields ? 2 * JSON.stringify(fields).length : 0)
 
 /** Fields come from a function: what is not an object is dropped, not trusted. */
 function parseFields(text: string): Record<string, unknown> | undefined {

@@ -1,3 +1,4 @@
+import { WIRE_PAYLOAD_BYTES_MAX } from '../../config/wire.ts'
 import { ceilingMs } from '../base/backoff.ts'
 import { codeOf, DunlinError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
@@ -24,6 +25,9 @@ const REFILL_BYTES = 8 * 1024 * 1024
 const SETTLE_RETRY_MS = 1_000
 /** Steps on their way to the store; beyond, no new event is started. */
 const SETTLING_MAX = 8_192
+
+/** One emitted record: it must fit, uncompressed and with its frame, into one message to the hub. */
+const EMIT_BYTES_MAX = WIRE_PAYLOAD_BYTES_MAX - 4_096
 
 export interface PipelineSettings {
   readonly maxAttempts: number
@@ -280,6 +284,9 @@ export class Pipeline implements PoolConsumer {
       if (this.#parts.streams.idOf(name) === undefined) return this.#openThenSettle(name, delivery, result)
     }
     const { outputStream } = this.#settings
+    if (outputStream !== null && result.length > EMIT_BYTES_MAX) {
+      return this.#failed(delivery, `Cannot keep an answer of ${result.length} bytes in stream ${outputStream}: at most ${EMIT_BYTES_MAX}`, '', null)
+    }
     if (outputStream !== null && this.#parts.streams.idOf(outputStream) === undefined) {
       return this.#openThenSettle(outputStream, delivery, result)
     }
@@ -450,8 +457,9 @@ export class Pipeline implements PoolConsumer {
 
 /** What a handler asked for and the store can never keep. */
 function refusalOf(operation: Buffer): string | undefined {
-  if (operation.length > RECORD_BYTES_MAX) return `Cannot keep ${operation.length} bytes in one piece: at most ${RECORD_BYTES_MAX}`
   const kind = operation[AT.kind]
+  const bytesMax = kind === Kind.emit ? EMIT_BYTES_MAX : RECORD_BYTES_MAX
+  if (operation.length > bytesMax) return `Cannot keep ${operation.length} bytes in one piece: at most ${bytesMax}`
   if (kind !== Kind.stateSet && kind !== Kind.stateDelete) return undefined
   const keyBytes = Buffer.byteLength(findItem(headOf(operation), Tag.key) ?? '')
   return keyBytes >= 1 && keyBytes <= STATE_KEY_BYTES_MAX ? undefined : `Cannot use a state key of ${keyBytes} bytes: expected 1 to ${STATE_KEY_BYTES_MAX}`

@@ -18,6 +18,7 @@ export interface FunctionParts extends PipelineParts {
   readonly makeTrigger: MakeTrigger
   readonly call: WorkerHost['call']
   readonly log: (functionName: string, level: number, message: string, fields: string) => void
+  readonly onWorkerEnded: (version: FunctionVersion, error: Error) => void
 }
 
 export interface FunctionStatus {
@@ -94,6 +95,7 @@ export class FunctionHost {
         consumer: line.pipeline,
         getState: (key, answer) => state.get(key, answer),
         call: this.#parts.call,
+        onEnded: (error) => this.#parts.onWorkerEnded(version, error),
         log: (level, message, fields) => this.#parts.log(this.name, level, message, fields),
         logger: this.#logger,
       })

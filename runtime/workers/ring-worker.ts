@@ -1,4 +1,4 @@
-import { FunctionError, ProtocolError } from '../base/errors.ts'
+import { DunlinError, FunctionError, ProtocolError } from '../base/errors.ts'
 import { findItem } from '../event/head.ts'
 import { AT, Flag, Kind, RECORD_HEADER_BYTES, Tag, recordSize } from '../event/record.ts'
 import { putU64 } from '../event/event-writer.ts'
@@ -8,6 +8,8 @@ import { InFlight } from './in-flight.ts'
 import type { Worker, WorkerOptions } from './worker.ts'
 
 const START_TIMEOUT_MS = 30_000
+/** Between two tries to write what found no room. */
+const NO_ROOM_MS = 5
 /** Operations (emits, state changes, publishes) of one event. */
 const OPERATIONS_MAX = 10_000
 const PROTOCOL_VERSION = 1
@@ -92,9 +94,13 @@ export class RingWorker implements Worker {
   offer(delivery: Delivery): boolean {
     if (this.#state !== 'serving' || this.#inFlight.size >= this.capacity) return false
     const ticket = this.#nextTicket
-    if (!this.#guest!.channel.writeRecord(delivery.record, ticket, delivery.attempt)) {
-      this.#refused = true
-      return false
+    try {
+      if (!this.#guest!.channel.writeRecord(delivery.record, ticket, delivery.attempt)) {
+        this.#refused = true
+        return false
+      }
+    } catch (error) {
+      return this.#cannotOffer(delivery, error as Error)
     }
     this.#nextTicket++
     this.#inFlight.add(ticket, delivery)
@@ -116,6 +122,17 @@ export class RingWorker implements Worker {
     const timer = setTimeout(() => this.#kill(new FunctionError('worker-stopped', `Worker did not stop within ${graceMs} ms`)), graceMs)
     await this.#stopped.promise
     clearTimeout(timer)
+  }
+
+  /** A record that no ring takes has failed; one whose large body has no room now is offered again a little later. */
+  #cannotOffer(delivery: Delivery, error: Error): boolean {
+    const { host } = this.#options
+    if (error instanceof DunlinError && error.retryable) {
+      setTimeout(() => host.onRoom(this), NO_ROOM_MS)
+      return false
+    }
+    queueMicrotask(() => host.onFailed(delivery, error))
+    return true
   }
 
   #sendInit(channel: Channel): void {
@@ -203,8 +220,12 @@ export class RingWorker implements Worker {
     if (!guest || this.#state === 'stopped') return
     this.#prepareHeader(kind, ticket, flags, head?.length ?? 0, body?.length ?? 0)
     this.#header.writeUInt16LE(status, AT.status)
-    if (guest.channel.write(this.#header, head, body)) guest.channel.flush()
-    else setTimeout(() => this.#answer(kind, ticket, flags, status, body, head), 1)
+    try {
+      if (guest.channel.write(this.#header, head, body)) return guest.channel.flush()
+    } catch (error) {
+      if (!(error instanceof DunlinError) || !error.retryable) return this.#kill(error as Error)
+    }
+    setTimeout(() => this.#answer(kind, ticket, flags, status, body, head), NO_ROOM_MS)
   }
 
   #control(kind: Kind, ticket: number, flags: number): void {

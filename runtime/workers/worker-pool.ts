@@ -22,6 +22,8 @@ export interface PoolOptions extends Omit<WorkerOptions, 'id' | 'host'> {
   readonly getState: WorkerHost['getState']
   readonly call: WorkerHost['call']
   readonly log: WorkerHost['log']
+  /** A worker that was serving has ended by itself. */
+  readonly onEnded: (error: Error) => void
 }
 
 /**
@@ -151,6 +153,7 @@ export class WorkerPool implements WorkerHost {
     }
     if (this.#stopping || !wasServing) return
     this.#lastError = error
+    this.#options.onEnded(error)
     this.#restarts++
     const failures = this.#failures[slot]!++
     const waitMs = failures === 0 ? 0 : ceilingMs(failures, RESTART)
