@@ -1,14 +1,12 @@
 /** One `dunlin up` per home. The kernel lets the lock go when the process ends, however it ends. */
-import { mkdirSync } from 'node:fs'
 import { codeOf, ResourceError } from '../../runtime/base/errors.ts'
 import { lockDataDir } from '../../runtime/store/lock.ts'
 import { join } from 'node:path'
-import { readFileIfThere } from '../../runtime/base/durable-file.ts'
+import { makePrivateFolder, readFileIfThere } from '../../runtime/base/durable-file.ts'
 
 export function lockHome(home: string): { release(): void } {
-  mkdirSync(home, { recursive: true, mode: 0o700 })
   const folder = join(home, 'run')
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makePrivateFolder(folder)
   try {
     return lockDataDir(folder)
   } catch (error) {

@@ -2,7 +2,7 @@
  * Files that are whole or not there, also after a power cut: written beside their place, fsynced, renamed, and the folder fsynced.
  * Everything made here is private (0600, folders 0700) unless said otherwise.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { TrustError, codeOf } from './errors.ts'
@@ -42,12 +42,16 @@ export function syncFolder(path: string): void {
 
 /** Makes a folder and those above it that are missing; their names are durable on return. */
 export function makePrivateFolder(path: string): void {
-  const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 })
-  if (firstMade === undefined) return
-  for (let made = resolve(path); ; made = dirname(made)) {
-    syncFolder(dirname(made))
-    if (made === resolve(firstMade)) return
+  const folder = resolve(path)
+  if (existsSync(folder)) return
+  // One by one: Node's recursive mkdir never ends where a file system refuses new names with ENOENT (/proc).
+  makePrivateFolder(dirname(folder))
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
   }
+  syncFolder(dirname(folder))
 }
 
 export function readFileIfThere(path: string): string | undefined {

@@ -3,8 +3,10 @@
  * event loop must not wait for it. Same promise: the old content or the new, never a part of one, also after a power cut.
  */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { codeOf } from './errors.ts'
 
 /** Resolves when `data` is at `file` for good. The directory must exist. */
 export async function writeFileDurably(file: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
@@ -37,11 +39,13 @@ export async function syncDirectory(directory: string): Promise<void> {
 
 /** Makes `directory` and every missing parent, each name durable. */
 export async function makeDirectoryDurably(directory: string, mode = 0o755): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true, mode })
-  if (firstMade === undefined) return
-  const top = path.dirname(firstMade)
-  for (let made = path.dirname(path.resolve(directory)); ; made = path.dirname(made)) {
-    await syncDirectory(made)
-    if (made === path.resolve(top) || made === path.dirname(made)) return
+  const folder = path.resolve(directory)
+  if (existsSync(folder)) return
+  await makeDirectoryDurably(path.dirname(folder), mode)
+  try {
+    await mkdir(folder, { mode })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
   }
+  await syncDirectory(path.dirname(folder))
 }

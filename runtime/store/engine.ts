@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
 import { Ballast } from './ballast.ts'
 import { paths } from './database.ts'
+import { makePrivateFolder } from '../base/durable-file.ts'
 import { LedgerBook, numberOf } from './ledger-book.ts'
 import { budgetFor } from './limits.ts'
 import type { Budget } from './limits.ts'
@@ -46,7 +47,7 @@ export class Engine {
   }
 
   constructor(options: ThreadOptions, notice: (notice: Notice) => void) {
-    fs.mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
+    makePrivateFolder(options.dataDir)
     const p = paths(options.dataDir)
     const lock = lockDataDir(options.dataDir)
     this.#unlock = () => lock.release()

@@ -115,14 +115,15 @@ function filesBeside(tree: Tree, registry: string): string[] {
   return [...tree.keys()].filter((file) => file !== registry && file.startsWith(`${dirname(registry)}/`) && /\.ts$/.test(file))
 }
 
-/** A worker thread's or child's main file is named in `new URL('./x.ts', import.meta.url)`. */
+/** A worker thread's or child's main file is named in `ownModule(import.meta.url, './x')`, or with its extension in a URL. */
 function isStartedByUrl(tree: Tree, file: string): boolean {
   const name = posix.basename(file)
+  const stem = posix.basename(file, '.ts')
   return [...tree].some(
     ([other, text]) =>
       other !== file &&
       !other.startsWith('test/') &&
-      new RegExp(`['"\`/]${name.replaceAll('.', '\\.')}['"\`]`).test(text) &&
+      (new RegExp(`['"\`/]${name.replaceAll('.', '\\.')}['"\`]`).test(text) || new RegExp(`ownModule\\([^)]*/${stem}'\\)`).test(text)) &&
       !isRegistry(other),
   )
 }
