@@ -79,12 +79,20 @@ export class Engine {
     }
   }
 
-  /** Runs a batch as one transaction and writes each outcome into it. Throws when the disk failed: then nothing of it was kept. */
-  runBatch(buffer: ArrayBuffer, used: number): void {
-    const reader = new StepReader(buffer, used)
+  /**
+   * Runs batches as ONE transaction and writes each outcome into them. Without room for all of them, each is tried alone.
+   * Throws when the disk failed: then nothing of the batch that met it, and of those after it, was kept.
+   */
+  runBatches(batches: readonly { readonly buffer: ArrayBuffer; readonly used: number }[]): void {
     if (this.#diskFull || !this.#ballast.isWhole) this.#lookForRoom()
-    const error = this.#try(reader, this.#room)
-    if (error !== null) this.#runWithoutRoom(reader, error)
+    const readers = batches.map(({ buffer, used }) => new StepReader(buffer, used))
+    const error = this.#try(readers, this.#room)
+    if (error === null) return
+    if (readers.length === 1) return this.#runWithoutRoom(readers[0]!, error)
+    for (const reader of readers) {
+      const alone = this.#try([reader], this.#room)
+      if (alone !== null) this.#runWithoutRoom(reader, alone)
+    }
   }
 
   /** What can be done after the batch was answered: an acknowledgement does not wait for it, and its failure does not take one back. */
@@ -180,24 +188,26 @@ export class Engine {
     // An emptied WAL is written from its start again, in blocks that it has.
     this.#checkpointNow()
     do {
-      if (this.#try(reader, NO_ROOM) === null) return
+      if (this.#try([reader], NO_ROOM) === null) return
     } while (this.#ballast.release())
     for (let at = 0; at < reader.used;) {
       reader.moveTo(at)
       const step = this.#stepAt(reader)
-      const error = this.#try(step, NO_ROOM)
+      const error = this.#try([step], NO_ROOM)
       if (error !== null) this.#answerAll(step, isBusy(error) ? Outcome.storeBusy : Outcome.storeFull)
       at = step.used
     }
   }
 
-  /** Runs what the reader holds in one transaction. Full and busy come back; every other error is thrown. Nothing was kept then. */
-  #try(reader: StepReader, roomNow: Room): unknown {
+  /** Runs what the readers hold in one transaction. Full and busy come back; every other error is thrown. Nothing was kept then. */
+  #try(readers: readonly StepReader[], roomNow: Room): unknown {
     try {
       this.#s.begin.run()
       let room = roomNow()
-      reader.rewind()
-      while (reader.next()) room -= this.#steps.run(reader, room)
+      for (const reader of readers) {
+        reader.rewind()
+        while (reader.next()) room -= this.#steps.run(reader, room)
+      }
       this.#book.write()
       this.#s.commit.run()
       this.#book.keep()

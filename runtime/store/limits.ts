@@ -6,6 +6,10 @@ const MiB = 1024 * KiB
 export const UNFLUSHED_BYTES_MAX = 64 * MiB
 /** One transaction takes about this many bytes of steps, so that the WAL stays small and an acknowledgement does not wait for a huge commit. */
 export const BATCH_BYTES = 2 * MiB
+/** Batches at the thread at once. */
+export const BATCHES_IN_FLIGHT_MAX = 4
+/** A batch of this size need not wait for the end of the turn. */
+export const EAGER_BYTES = 64 * KiB
 /** One record; the ring and the broker have lower limits of their own. */
 export const RECORD_BYTES_MAX = 64 * MiB
 export const STATE_KEY_BYTES_MAX = 1024

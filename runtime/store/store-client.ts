@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { InputError, ResourceError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { ownModule } from '../base/own-module.ts'
-import { ERROR_TEXT_MAX, NAME_LENGTH_MAX, RECORD_BYTES_MAX, SEQ_SPAN, STATE_KEY_BYTES_MAX, UNFLUSHED_BYTES_MAX } from './limits.ts'
+import { BATCHES_IN_FLIGHT_MAX, EAGER_BYTES, ERROR_TEXT_MAX, NAME_LENGTH_MAX, RECORD_BYTES_MAX, SEQ_SPAN, STATE_KEY_BYTES_MAX, UNFLUSHED_BYTES_MAX } from './limits.ts'
 import type { Answers, FromThread, NameKind, OpenReport, Query, ThreadOptions, ToThread } from './messages.ts'
 import { unpackRows } from './row-pack.ts'
 import { Op } from './step-batch.ts'
@@ -79,7 +79,8 @@ export class StoreClient implements Store {
   readonly #logger: Logger
   readonly #onFatal: (error: ResourceError) => void
   readonly #gatherer = new StepGatherer()
-  #inFlight: Batch | null = null
+  /** Sent and not answered, oldest first. The thread commits together what has come to it: more than one keeps it from waiting for us. */
+  readonly #inFlight: Batch[] = []
   /** The next batch has waited long enough. */
   #due = false
   #scheduled = false
@@ -232,8 +233,8 @@ export class StoreClient implements Store {
     if (this.#failed) return Promise.reject(this.#stopped)
     return new Promise((resolve, reject) => {
       const flushed = (error: Error | null) => (error === null ? resolve() : reject(error))
-      const last = this.#gatherer.last() ?? this.#inFlight
-      if (last === null) return resolve()
+      const last = this.#gatherer.last() ?? this.#inFlight.at(-1)
+      if (last === undefined) return resolve()
       last.flushed.push(flushed)
       this.#due = true
       this.#pump()
@@ -259,8 +260,7 @@ export class StoreClient implements Store {
     if (this.#failed) return
     this.#failed = true
     this.#stopped = error
-    const lost: Batch[] = this.#inFlight === null ? [] : [this.#inFlight]
-    this.#inFlight = null
+    const lost = this.#inFlight.splice(0)
     for (let batch = this.#gatherer.take(); batch !== undefined; batch = this.#gatherer.take()) lost.push(batch)
     for (const batch of lost) this.#answer(batch, null, error)
     this.#rejectAsked(error)
@@ -315,7 +315,9 @@ export class StoreClient implements Store {
 
   #ended(batch: Batch, done: StepDone | null): void {
     const isFull = this.#gatherer.stepEnded(batch, done)
-    if (isFull) this.#pump()
+    // Without an interval to keep, a good part of a burst goes at once: the thread commits it while the rest is still being read.
+    if (!isFull && this.#intervalMs === 0 && batch.bytes >= EAGER_BYTES && this.#inFlight.length < BATCHES_IN_FLIGHT_MAX) this.#due = true
+    if (isFull || this.#due) this.#pump()
     else if (!this.#scheduled) this.#schedule()
   }
 
@@ -330,22 +332,22 @@ export class StoreClient implements Store {
     else setTimeout(due, this.#intervalMs)
   }
 
-  /** Sends the next batch when none is on its way and it is full or has waited long enough. */
+  /** Sends batches that are full or have waited long enough, while not too many are on their way. */
   #pump(): void {
-    if (this.#inFlight !== null || !(this.#due || this.#gatherer.hasFull)) return
-    const batch = this.#gatherer.take()
-    if (this.#gatherer.last() === null) this.#due = false
-    if (batch === undefined) return
-    this.#inFlight = batch
-    const buffer = batch.writer.take()
-    this.#port.postMessage({ kind: 'batch', buffer, used: batch.bytes }, [buffer])
-    for (const message of batch.then) this.#port.postMessage(message)
+    while (this.#inFlight.length < BATCHES_IN_FLIGHT_MAX && (this.#due || this.#gatherer.hasFull)) {
+      const batch = this.#gatherer.take()
+      if (this.#gatherer.last() === null) this.#due = false
+      if (batch === undefined) return
+      this.#inFlight.push(batch)
+      const buffer = batch.writer.take()
+      this.#port.postMessage({ kind: 'batch', buffer, used: batch.bytes }, [buffer])
+      for (const message of batch.then) this.#port.postMessage(message)
+    }
   }
 
   #batchDone(message: Extract<FromThread, { kind: 'batch-done' }>): void {
-    const batch = this.#inFlight
-    if (batch === null) return
-    this.#inFlight = null
+    const batch = this.#inFlight.shift()
+    if (batch === undefined) return
     // First the next batch, so that the thread works while the callers are told.
     this.#pump()
     this.#answer(batch, message.buffer, message.error === null ? null : fromPlain(message.error))
@@ -389,7 +391,7 @@ export class StoreClient implements Store {
   }
 
   #unflushed(): number {
-    return this.#gatherer.bytes + (this.#inFlight?.bytes ?? 0)
+    return this.#inFlight.reduce((sum, batch) => sum + batch.bytes, this.#gatherer.bytes)
   }
 
   #refuseRecord(record: Uint8Array): InputError | null {

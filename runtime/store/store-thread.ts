@@ -2,9 +2,10 @@
  * The store thread: the only place that opens queue.db. It answers messages in their order. After an error of the disk or
  * the database it says 'fatal' once and keeps nothing more; everything asked of it afterwards is refused with that error.
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { DunlinError } from '../base/errors.ts'
 import { Engine } from './engine.ts'
+import { BATCH_BYTES } from './limits.ts'
 import type { FromThread, PackedRows, ThreadOptions, ToThread } from './messages.ts'
 import { isBusy, storeBusy, toPlain } from './store-errors.ts'
 import type { PlainError } from './store-errors.ts'
@@ -27,14 +28,14 @@ function serve(engine: Engine): void {
     return failed
   }
 
-  const runBatch = (message: Extract<ToThread, { kind: 'batch' }>) => {
+  const runBatches = (batches: readonly BatchMessage[]) => {
     let error = failed
     try {
-      if (error === null) engine.runBatch(message.buffer, message.used)
+      if (error === null) engine.runBatches(batches)
     } catch (cause) {
       error = fail(cause)
     }
-    say({ kind: 'batch-done', buffer: message.buffer, used: message.used, error }, [message.buffer])
+    for (const { buffer, used } of batches) say({ kind: 'batch-done', buffer, used, error }, [buffer])
     if (error !== null) return
     try {
       engine.tidy()
@@ -53,19 +54,39 @@ function serve(engine: Engine): void {
     }
   }
 
-  port.on('message', (message: ToThread) => {
-    if (message.kind === 'batch') runBatch(message)
-    else if (message.kind === 'query') answer(message)
-    else {
-      try {
-        engine.close()
-      } catch (cause) {
-        fail(cause)
-      }
-      port.close()
+  /** Batches that came while the last commit was under way share the next one; what came behind them waits for it. */
+  const takeBatches = (first: BatchMessage): ToThread | undefined => {
+    const batches = [first]
+    let next: ToThread | undefined
+    for (let bytes = first.used; bytes < BATCH_BYTES; ) {
+      next = receiveMessageOnPort(port)?.message as ToThread | undefined
+      if (next?.kind !== 'batch') break
+      batches.push(next)
+      bytes += next.used
+      next = undefined
     }
+    runBatches(batches)
+    return next
+  }
+
+  const close = () => {
+    try {
+      engine.close()
+    } catch (cause) {
+      fail(cause)
+    }
+    port.close()
+  }
+
+  port.on('message', (message: ToThread) => {
+    let next: ToThread | undefined = message
+    while (next?.kind === 'batch') next = takeBatches(next)
+    if (next?.kind === 'query') answer(next)
+    else if (next?.kind === 'close') close()
   })
 }
+
+type BatchMessage = Extract<ToThread, { kind: 'batch' }>
 
 /** An error that is an answer; null: the database or the disk failed. */
 function refusal(error: unknown): PlainError | null {
