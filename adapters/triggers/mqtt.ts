@@ -34,10 +34,5 @@ export function openMqttTrigger(config: TriggerOf<'mqtt'>, { sink, functionName 
 
 function toRecord({ topic, payload, qos, retain }: InboundMessage, { events }: TriggerContext['sink']): Buffer {
   events.head.add(Tag.topic, topic)
-  // Sensors send JSON objects or bare numbers; what looks like an object is offered as JSON, and the handler still can have the bytes.
-  if (payload[0] === BRACE || payload[0] === BRACKET) events.head.add(Tag.contentType, 'application/json')
   return events.finish(payload, qos | (retain ? Flag.retain : 0))
 }
-
-const BRACE = 0x7b
-const BRACKET = 0x5b

@@ -25,6 +25,10 @@ export class Delivery {
   failures: number
   /** EMIT, PUBLISH, STATE_SET and STATE_DELETE records of the running attempt, in order. Thrown away when it fails. */
   operations: Buffer[] = NO_OPERATIONS
+  /** Its place among the events of its pipeline; set when it is queued. */
+  order = 0
+  /** It was handled ahead of an event of its key that failed: its outcome does not count, and it is handled again. */
+  isVoid = false
   /** It was running, among others, when a worker ended: it is tried again alone, so that the guilty one is found. */
   isSuspect = false
   /** performance.now() when it was queued, then when it was given to a worker. */

@@ -26,6 +26,12 @@ const SETTLE_RETRY_MS = 1_000
 /** Steps on their way to the store; beyond, no new event is started. */
 const SETTLING_MAX = 8_192
 
+/** In an EVENT's status: forget what you remember of the state (docs/ring.md). */
+const FORGET_STATE = 1
+/** Run-ahead after a failure: so many at the worker at once, doubled after each so many good ones, until there is no limit again. */
+const AHEAD_AFTER_FAILURE = 8
+const GOOD_TO_GROW = 64
+const AHEAD_FULL = 1_024
 /** One emitted record: it must fit, uncompressed and with its frame, into one message to the hub. */
 const EMIT_BYTES_MAX = WIRE_PAYLOAD_BYTES_MAX - 4_096
 
@@ -93,6 +99,11 @@ export class Pipeline implements PoolConsumer {
   /** Streams this pipeline has emitted to. */
   readonly #touched = new Set<number>()
   #idle: (() => void)[] = []
+  /** Run-ahead: events at the worker at once. Small after a failure, because what was ahead of it is handled twice. */
+  #aheadMax = Infinity
+  #goodInARow = 0
+  /** The worker has seen state of an event that was taken back: the next event tells it to forget. */
+  #mustForget = false
 
   constructor(source: number, settings: PipelineSettings, state: StateCache, parts: PipelineParts) {
     this.source = source
@@ -184,7 +195,9 @@ export class Pipeline implements PoolConsumer {
 
   onResult(delivery: Delivery, result: Buffer): void {
     this.#started--
-    if (result.readUInt16LE(AT.status) >= 500) {
+    if (delivery.isVoid) {
+      this.#takeBack(delivery)
+    } else if (result.readUInt16LE(AT.status) >= 500) {
       const head = headOf(result)
       const error = findItem(head, Tag.error) ?? `Handler answered status ${result.readUInt16LE(AT.status)}`
       this.#failed(delivery, error, findItem(head, Tag.stack) ?? '', result)
@@ -201,12 +214,14 @@ export class Pipeline implements PoolConsumer {
 
   onLost(delivery: Delivery, error: Error, counted: boolean): void {
     this.#started--
+    delivery.isVoid = false
     if (counted) this.#failed(delivery, error.message, error.stack ?? '', null, codeOf(error) === 'event-timeout' ? 408 : 502)
-    else this.#lanes.untake(delivery)
+    else this.#lanes.putBack(delivery)
     this.#askPump()
   }
 
   onRoom(): void {
+    if (this.#started === 0 && this.#pool && this.#pool.readyCount > 0) this.#lanes.isRunAhead = this.#pool.isSequential
     this.#askPump()
   }
 
@@ -233,14 +248,16 @@ export class Pipeline implements PoolConsumer {
     const pool = this.#pool
     if (this.#paused || !pool) return
     let offered = false
-    while (this.#settling < SETTLING_MAX) {
+    while (this.#settling < SETTLING_MAX && this.#started < this.#aheadMax) {
       const delivery = this.#lanes.take()
       if (!delivery) break
+      if (this.#mustForget) delivery.record.writeUInt16LE(FORGET_STATE, AT.status)
       if (!pool.offer(delivery)) {
         this.#lanes.untake(delivery)
         break
       }
       this.#started++
+      this.#mustForget = false
       offered = true
     }
     if (offered) pool.flush()
@@ -273,6 +290,38 @@ export class Pipeline implements PoolConsumer {
     return (this.#settings.orderKey === 'topic' && findItem(headOf(record), Tag.topic)) || '*'
   }
 
+  /**
+   * Run-ahead: an event failed, and later ones are at the worker already. Those of its key must come after it; and if state was
+   * written that will not be kept, everything that may have read it is handled again too.
+   */
+  #takeBackWhatIsAhead(failed: Delivery): void {
+    this.#aheadMax = AHEAD_AFTER_FAILURE
+    this.#goodInARow = 0
+    const everything = failed.operations.some(changesState)
+    if (everything) this.#mustForget = true
+    this.#pool?.forEachInFlight((delivery) => {
+      if (everything || (delivery.key === failed.key && delivery.key !== '')) delivery.isVoid = true
+    })
+  }
+
+  #takeBack(delivery: Delivery): void {
+    delivery.isVoid = false
+    if (delivery.operations.some(changesState)) {
+      this.#mustForget = true
+      this.#pool?.forEachInFlight((other) => {
+        other.isVoid = true
+      })
+    }
+    delivery.dropOperations()
+    this.#lanes.putBack(delivery)
+  }
+
+  #growAhead(): void {
+    if (++this.#goodInARow < GOOD_TO_GROW) return
+    this.#goodInARow = 0
+    this.#aheadMax = this.#aheadMax * 2 > AHEAD_FULL ? Infinity : this.#aheadMax * 2
+  }
+
   /** ONE step: publishes first (they are inputs of other triggers, in the same or an earlier commit), then ack + emits + state. */
   #settle(delivery: Delivery, result: Buffer): void {
     const operations = delivery.operations
@@ -295,6 +344,7 @@ export class Pipeline implements PoolConsumer {
     }
     this.#commit(delivery, result)
     this.#release(delivery)
+    if (this.#aheadMax !== Infinity) this.#growAhead()
   }
 
   #openThenSettle(stream: string, delivery: Delivery, result: Buffer): void {
@@ -380,6 +430,7 @@ export class Pipeline implements PoolConsumer {
 
   #failed(delivery: Delivery, error: string, stack: string, result: Buffer | null, status = 500): void {
     this.counters.failed++
+    if (this.#lanes.isRunAhead) this.#takeBackWhatIsAhead(delivery)
     delivery.dropOperations()
     if (delivery.reply) {
       delivery.reply(result ? answerOf(result) : failedAnswer(status, error))
@@ -389,6 +440,7 @@ export class Pipeline implements PoolConsumer {
     const { maxAttempts, retryFirstMs, retryMaxMs, functionName, version } = this.#settings
     if (delivery.failures >= maxAttempts) return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
     this.counters.retried++
+    this.#lanes.hold(delivery)
     if (delivery.inboxId > 0) this.#parts.store.retryLater(delivery.inboxId, delivery.failures)
     this.#later(ceilingMs(delivery.failures, { firstMs: retryFirstMs, maxMs: retryMaxMs }), () => {
       this.#lanes.untake(delivery)
@@ -463,6 +515,11 @@ function refusalOf(operation: Buffer): string | undefined {
   if (kind !== Kind.stateSet && kind !== Kind.stateDelete) return undefined
   const keyBytes = Buffer.byteLength(findItem(headOf(operation), Tag.key) ?? '')
   return keyBytes >= 1 && keyBytes <= STATE_KEY_BYTES_MAX ? undefined : `Cannot use a state key of ${keyBytes} bytes: expected 1 to ${STATE_KEY_BYTES_MAX}`
+}
+
+function changesState(operation: Buffer): boolean {
+  const kind = operation[AT.kind]
+  return kind === Kind.stateSet || kind === Kind.stateDelete
 }
 
 const isRetryable = (error: Error): boolean => error instanceof DunlinError && error.retryable

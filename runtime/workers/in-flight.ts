@@ -19,8 +19,16 @@ export class InFlight {
     this.#onTimeout = onTimeout
   }
 
-  set sequential(value: boolean) {
+  get isSequential(): boolean {
+    return this.#sequential
+  }
+
+  set isSequential(value: boolean) {
     this.#sequential = value
+  }
+
+  forEach(visit: (delivery: Delivery) => void): void {
+    for (const delivery of this.#deliveries.values()) visit(delivery)
   }
 
   get size(): number {

@@ -60,6 +60,14 @@ export class RingWorker implements Worker {
     return this.#inFlight.size
   }
 
+  get isSequential(): boolean {
+    return this.#inFlight.isSequential
+  }
+
+  forEachInFlight(visit: (delivery: Delivery) => void): void {
+    this.#inFlight.forEach(visit)
+  }
+
   async start(): Promise<void> {
     this.#state = 'starting'
     let guest: GuestHandle
@@ -189,7 +197,7 @@ export class RingWorker implements Worker {
       case Kind.ready: {
         if (this.#state !== 'starting') return this.#violation('READY twice')
         this.#state = 'serving'
-        this.#inFlight.sequential = isSequential(view.body)
+        this.#inFlight.isSequential = view.status === READY_SEQUENTIAL
         return this.#started.resolve()
       }
       case Kind.initFailed: {
@@ -263,11 +271,5 @@ export class RingWorker implements Worker {
   }
 }
 
-/** READY says how the guest works: one handler call at a time in the order of the events ("sync"), or many at once. */
-function isSequential(ready: Buffer): boolean {
-  try {
-    return (JSON.parse(ready.toString('utf8')) as { mode?: unknown }).mode === 'sync'
-  } catch {
-    return false
-  }
-}
+/** READY's status: one handler call at a time, in the order of the events (otherwise many at once). */
+const READY_SEQUENTIAL = 1

@@ -85,6 +85,15 @@ export class WorkerPool implements WorkerHost {
     return sum
   }
 
+  /** One worker that handles one event after the other: it keeps the order by itself. */
+  get isSequential(): boolean {
+    return this.#workers.length === 1 && this.#workers[0]?.isSequential === true
+  }
+
+  forEachInFlight(visit: (delivery: Delivery) => void): void {
+    for (const worker of this.#workers) worker?.forEachInFlight(visit)
+  }
+
   /** Starts all workers. One that fails: the others are stopped and its error is thrown. */
   async start(): Promise<void> {
     const results = await Promise.allSettled(this.#workers.map((_, slot) => this.#startWorker(slot)))

@@ -26,6 +26,9 @@ export interface Worker {
   start(): Promise<void>
   /** False when it cannot take it now. */
   offer(delivery: Delivery): boolean
+  /** It handles one event after the other, in the order they were given. Known once it serves. */
+  readonly isSequential: boolean
+  forEachInFlight(visit: (delivery: Delivery) => void): void
   /** After a burst of offers: wakes the worker if it sleeps. */
   flush(): void
   /** Lets it finish what it has, for `graceMs` at most, then ends it. Idempotent. */

@@ -110,6 +110,38 @@ test.serial('retry holds back later events of the same topic only', withRig, asy
   t.deepEqual(await rig.rows('out'), ['free', 'slow', 'behind'])
 })
 
+const failsAtFirst = `seen = set()
+def handler(context, event):
+    n = int(event.body)
+    total = (context.state.get('sum') or 0) + n
+    context.state.set('sum', total)
+    if n % 7 == 0 and n not in seen:
+        seen.add(n)
+        raise ValueError('at first')
+    context.emit('sums', str(total))
+`
+
+test.serial('python events of one topic are committed in order, each once, when some fail and later ones had run ahead', withRig, async (t, rig) => {
+  await rig.processor.activate(rig.version(spec('python', 'main:handler'), { 'main.py': failsAtFirst }))
+  const numbers = Array.from({ length: 60 }, (_, i) => i + 1)
+  await Promise.all(numbers.map((n) => rig.publish('in/a', String(n))))
+  await rig.until(async () => (await rig.rows('sums')).length === numbers.length)
+  t.deepEqual(await rig.rows('sums'), numbers.map((n) => String((n * (n + 1)) / 2)))
+})
+
+test.serial('python state shared by topics holds no trace of outcomes that were not committed', withRig, async (t, rig) => {
+  await rig.processor.activate(rig.version(spec('python', 'main:handler'), { 'main.py': failsAtFirst }))
+  const numbers = Array.from({ length: 300 }, (_, i) => i + 1)
+  await Promise.all(numbers.map((n) => rig.publish(`in/${n % 5}`, String(n))))
+  await rig.until(async () => (await rig.rows('sums')).length === numbers.length)
+  const sums = (await rig.rows('sums')).map(Number)
+  // Each step adds its own number to what the step before it left: as if they had run one after the other.
+  const added = sums.map((sum, i) => sum - (sums[i - 1] ?? 0))
+  t.deepEqual([...added].sort((a, b) => a - b), numbers)
+  const [inbox] = (await rig.store.ledger()).sources
+  t.like(inbox!, { accepted: 300, delivered: 300, dead: 0, waiting: 0, balanced: true })
+})
+
 test.serial('direct call gets the answer, the failure, or why there is none', withRig, async (t, rig) => {
   const source = `export async function handler(context, event) { if (String(event.body) === 'bad') throw new Error('no good'); return new context.Response({ body: { ok: true }, statusCode: 201, headers: { 'x-a': 'b' } }) }`
   await rig.processor.activate(rig.version(spec('nodejs', 'main:handler'), { 'main.mjs': source }))

@@ -63,3 +63,50 @@ test('every event is taken once and in the order of its key, whatever is release
   )
   t.pass()
 })
+
+test('run-ahead takes events in the order they came, also those of one key', (t) => {
+  const lanes = new KeyLanes()
+  lanes.isRunAhead = true
+  const all = [delivery('a', 1), delivery('a', 2), delivery('b', 3)]
+  for (const one of all) lanes.push(one)
+  t.deepEqual([lanes.take(), lanes.take(), lanes.take()], all)
+})
+
+test('run-ahead holds the key of a failed event, and what was ahead of it comes after it', (t) => {
+  const lanes = new KeyLanes()
+  lanes.isRunAhead = true
+  const [first, second, other, third] = [delivery('a', 1), delivery('a', 2), delivery('b', 3), delivery('a', 4)] as const
+  for (const one of [first, second, other, third]) lanes.push(one)
+  for (let i = 0; i < 3; i++) lanes.take()
+  lanes.hold(first)
+  lanes.putBack(second)
+  lanes.release(other)
+  t.is(lanes.take(), undefined)
+  lanes.untake(first)
+  t.is(lanes.take(), first)
+  t.is(lanes.take(), undefined)
+  lanes.release(first)
+  t.deepEqual([lanes.take(), lanes.take()], [second, third])
+})
+
+test('lanes and run-ahead change into each other with events waiting and a key held', (t) => {
+  const lanes = new KeyLanes()
+  const all = [delivery('a', 1), delivery('a', 2), delivery('b', 3), delivery('a', 4)]
+  for (const one of all) lanes.push(one)
+  const failed = lanes.take()!
+  lanes.hold(failed)
+  lanes.isRunAhead = true
+  t.is(lanes.take(), all[2])
+  t.is(lanes.take(), undefined)
+  lanes.release(all[2]!)
+  lanes.isRunAhead = false
+  t.is(lanes.take(), undefined)
+  lanes.untake(failed)
+  t.is(lanes.take(), failed)
+  lanes.release(failed)
+  t.is(lanes.take(), all[1])
+  lanes.release(all[1]!)
+  t.is(lanes.take(), all[3])
+  lanes.release(all[3]!)
+  t.is(lanes.size, 0)
+})

@@ -47,7 +47,7 @@ async function start(): Promise<void> {
   usesCallback = loaded.usesCallback
   context = new Context(init, link, current)
   if (loaded.initContext) await loaded.initContext(context)
-  link.send(Kind.ready, 0, 200, READY)
+  link.send(Kind.ready, 0, 0, READY)
 }
 
 const READY = Buffer.from('{"guest":"nodejs","mode":"async"}')

@@ -41,6 +41,15 @@ class ShellWorker implements Worker {
     return this.#inFlight.size
   }
 
+  /** Each event is a process of its own: the kernel decides which ends first. */
+  get isSequential(): boolean {
+    return false
+  }
+
+  forEachInFlight(visit: (delivery: Delivery) => void): void {
+    this.#inFlight.forEach(visit)
+  }
+
   /** Finds the program: a file of the bundle (which must be executable), else a name on the PATH. */
   async start(): Promise<void> {
     const { config, directory } = this.#options.function

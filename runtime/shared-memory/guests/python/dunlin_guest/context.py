@@ -5,6 +5,9 @@ from .event import Event, RingEvent
 from .response import Response, encode_body
 
 
+HEADS_MAX = 256
+
+
 class UserData:
     """Whatever init_context puts here stays for the worker's life."""
 
@@ -36,11 +39,19 @@ class Context:
         self.trigger_name = self.trigger.name if self.trigger else ""
         self.Response = Response
         self._current, self._write = current, write
+        # Heads of plain emits: a function emits to few streams, and many times.
+        self._heads = {}
 
     def emit(self, stream, body, content_type=None, headers=None):
         """Appends an event to a stream, in one transaction with the acknowledgement of the event that is being handled."""
         kind, body = encode_body(body)
-        self._write(record.EMIT, self._current(), record.item(record.STREAM, stream) + _type_and_headers(content_type or kind, headers), body)
+        kind = content_type or kind
+        head = self._heads.get((stream, kind)) if headers is None else None
+        if head is None:
+            head = record.item(record.STREAM, stream) + _type_and_headers(kind, headers)
+            if headers is None and len(self._heads) < HEADS_MAX:
+                self._heads[stream, kind] = head
+        self._write(record.EMIT, self._current(), head, body)
 
     def publish(self, topic, body, qos=0, retain=False, content_type=None):
         """Publishes to the device's own broker once the event has succeeded."""

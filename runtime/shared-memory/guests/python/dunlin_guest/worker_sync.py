@@ -130,7 +130,7 @@ class SyncWorker(Worker):
                 body_at = 64 + head_length
                 if not head_length or data.find(b"json", 64, body_at) < 0:
                     event.body = data[body_at:body_at + body_length]
-            if data[58] > 1:
+            if data[58] > 1 or data[6]:
                 self.cache.clear()
             self._event = event
             try:
