@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { agentSocket } from '../../agent/local-api/socket-path.ts'
+import type { FunctionStatus } from '../../runtime/functions/function-host.ts'
 import type { Ledger } from '../../runtime/store/store.ts'
 import { startProcess, type Started } from './processes.ts'
 
@@ -12,6 +13,8 @@ export interface BenchAgent {
   readonly brokerPort: number
   readonly httpPort: number
   ledger(): Promise<Ledger>
+  /** Events whose outcome is committed; costs the agent nothing to tell. */
+  handled(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -26,6 +29,10 @@ export async function startAgent(files: Record<string, string>): Promise<BenchAg
     process: process_,
     brokerPort: broker.port,
     httpPort: http?.port ?? 0,
+    handled: async () => {
+      const { functions } = (await getJson(agentSocket(folder), '/v1/functions')) as { functions: FunctionStatus[] }
+      return functions[0]!.triggers[0]!.handled
+    },
     ledger: () => getJson(agentSocket(folder), '/v1/ledger') as Promise<Ledger>,
     async stop() {
       await process_.stop()

@@ -2,7 +2,7 @@
  * A publisher as fast as one connection goes: QoS 1, packets made before the clock starts, a window of unacknowledged ones. Written
  * on a bare socket, so that the client is not what is measured.
  *
- *   node mqtt-publisher.ts <port> <messages> <window> <payload bytes> <topics>      prints {"acked":..,"seconds":..}
+ *   node mqtt-publisher.ts <port> <messages> <window> <payload bytes> <topics>      prints {"acked":..,"seconds":..,"startedAtMs":..}
  */
 import { connect } from 'node:net'
 
@@ -48,7 +48,7 @@ function fill(): void {
 }
 
 function finish(): void {
-  console.log(JSON.stringify({ acked, seconds: (performance.now() - startedMs) / 1000 }))
+  console.log(JSON.stringify({ acked, seconds: (performance.now() - startedMs) / 1000, startedAtMs: performance.timeOrigin + startedMs }))
   socket.end(Buffer.from([0xe0, 0]))
 }
 

@@ -39,6 +39,8 @@ export async function startProcess(command: string, args: readonly string[], rea
 export interface Published {
   readonly acked: number
   readonly seconds: number
+  /** Wall clock when the first message went out. */
+  readonly startedAtMs: number
 }
 
 export async function publishQos1(options: { port: number; messages: number; window: number; payloadBytes: number; topics: number }): Promise<Published> {
