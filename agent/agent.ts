@@ -107,7 +107,11 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     closer.push(() => opened.close())
   }
   const socket = agentSocket(dataDir)
-  const api = new LocalApi(socket, localRoutes({ store, processor, hub, broker, logBook, startedMs, config }), logger.child({ part: 'local-api' }))
+  const api = new LocalApi(
+    socket,
+    localRoutes({ store, processor, hub, broker, logBook, startedMs, config }),
+    logger.child({ part: 'local-api' }),
+  )
   await api.open()
   closer.push(() => api.close())
   hub.start()
@@ -131,13 +135,17 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
 function publishFrom(record: Buffer, functionName: string, router: MqttRouter, broker: Broker | undefined, logger: Logger): void {
   const topic = findItem(headOf(record), Tag.topic) ?? ''
   if (topic === '' || topic.startsWith('$') || /[+#\0]/.test(topic)) {
-    logger.warn({ function: functionName, topic: topic.slice(0, 100) }, 'a function published to a topic that is not allowed; it is dropped')
+    logger.warn(
+      { function: functionName, topic: topic.slice(0, 100) },
+      'a function published to a topic that is not allowed; it is dropped',
+    )
     return
   }
   const qos = (record[AT.flags]! & Flag.qosMask) === 0 ? 0 : 1
   const retain = (record[AT.flags]! & Flag.retain) !== 0
   const payload = bodyOf(record)
-  const failed = (error: Error) => logger.warn({ function: functionName, topic, error: error.message }, 'a published message did not reach everybody')
+  const failed = (error: Error) =>
+    logger.warn({ function: functionName, topic, error: error.message }, 'a published message did not reach everybody')
   router.publish({ clientId: '', topic, payload, qos, retain }, (error) => error && failed(error))
   broker?.publish(topic, payload, { qos, retain }).catch(failed)
 }

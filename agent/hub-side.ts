@@ -215,7 +215,9 @@ export class HubSide {
     const { claimToken, claimTokenFile } = this.#options.config.hub
     if (claimToken !== null) return claimToken
     if (claimTokenFile === null) {
-      throw new InputError('claim-token-missing', 'Cannot enrol: there is no claim token', { hint: 'set hub.claimTokenFile; the hub makes one' })
+      throw new InputError('claim-token-missing', 'Cannot enrol: there is no claim token', {
+        hint: 'set hub.claimTokenFile; the hub makes one',
+      })
     }
     return (await readFile(claimTokenFile, 'utf8')).trim()
   }

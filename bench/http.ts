@@ -39,11 +39,19 @@ export async function run(): Promise<void> {
   const perSecond = (runs: readonly Measured[]) => median(runs.map((run) => run.perSecond))
   printTable(
     `HTTP: wrk, ${CONNECTIONS} connections, ${SECONDS} s, median of ${RUNS}`,
-    Object.entries(ours).map(([name, runs]): Row => ({ what: `${name} handler / bare node:http`, ours: perSecond(runs), reference: perSecond(bare), unit: '1/s', reach: REACH[name]! })),
+    Object.entries(ours).map(([name, runs]): Row => ({
+      what: `${name} handler / bare node:http`,
+      ours: perSecond(runs),
+      reference: perSecond(bare),
+      unit: '1/s',
+      reach: REACH[name]!,
+    })),
   )
   printFigures(
     'Server processes',
-    Object.entries({ ...ours, 'bare node:http': bare }).map(([name, runs]) => [name, median(runs.map((run) => run.cpuPerThousand)), median(runs.map((run) => run.rssMegabytes))] as const),
+    Object.entries({ ...ours, 'bare node:http': bare }).map(
+      ([name, runs]) => [name, median(runs.map((run) => run.cpuPerThousand)), median(runs.map((run) => run.rssMegabytes))] as const,
+    ),
     ['CPU s per 1,000', 'RSS MB'],
   )
 }
@@ -71,11 +79,17 @@ async function measure(port: number, pids: readonly number[]): Promise<Measured>
   const cpu = () => pids.reduce((sum, pid) => sum + usageOf(pid).cpuSeconds, 0)
   const before = cpu()
   const { requests, perSecond } = await wrk(port, SECONDS)
-  return { perSecond, cpuPerThousand: ((cpu() - before) / requests) * 1000, rssMegabytes: pids.reduce((sum, pid) => sum + usageOf(pid).rssMegabytes, 0) }
+  return {
+    perSecond,
+    cpuPerThousand: ((cpu() - before) / requests) * 1000,
+    rssMegabytes: pids.reduce((sum, pid) => sum + usageOf(pid).rssMegabytes, 0),
+  }
 }
 
 async function wrk(port: number, seconds: number): Promise<{ requests: number; perSecond: number }> {
-  const child = spawn('wrk', ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('wrk', ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let said = ''
   child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
   await Promise.race([

@@ -25,7 +25,13 @@ export async function run(): Promise<void> {
     reference.push(await measureMosquitto())
   }
   printTable(`MQTT QoS 1 ingest: ${MESSAGES} messages of ${PAYLOAD_BYTES} B on ${TOPICS} topics, ${WINDOW} in flight, median of ${RUNS}`, [
-    { what: 'acknowledged after fsync / mosquitto into one subscriber', ours: perSecond(ours), reference: perSecond(reference), unit: '1/s', reach: '>= 2' },
+    {
+      what: 'acknowledged after fsync / mosquitto into one subscriber',
+      ours: perSecond(ours),
+      reference: perSecond(reference),
+      unit: '1/s',
+      reach: '>= 2',
+    },
   ])
   printFigures(
     'Broker process (mosquitto: with its subscriber)',
@@ -42,7 +48,13 @@ async function measureOurs(): Promise<Measured> {
   const server = await startProcess(process.execPath, [join(import.meta.dirname, 'load/ingest-server.ts'), dataDir], /"port":(\d+)/)
   try {
     const before = usageOf(server.pid).cpuSeconds
-    const published = await publishQos1({ port: Number(server.ready[1]), messages: MESSAGES, window: WINDOW, payloadBytes: PAYLOAD_BYTES, topics: TOPICS })
+    const published = await publishQos1({
+      port: Number(server.ready[1]),
+      messages: MESSAGES,
+      window: WINDOW,
+      payloadBytes: PAYLOAD_BYTES,
+      topics: TOPICS,
+    })
     const { cpuSeconds, rssMegabytes } = usageOf(server.pid)
     return { ...published, cpuSeconds: cpuSeconds - before, rssMegabytes }
   } finally {
@@ -54,9 +66,16 @@ async function measureOurs(): Promise<Measured> {
 async function measureMosquitto(): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'dunlin-bench-'))
   const port = await freePort()
-  writeFileSync(join(folder, 'mosquitto.conf'), `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n`)
+  writeFileSync(
+    join(folder, 'mosquitto.conf'),
+    `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n`,
+  )
   const broker = await startProcess('mosquitto', ['-c', join(folder, 'mosquitto.conf')], /running/)
-  const subscriber = await startProcess(process.execPath, [join(import.meta.dirname, 'load/mqtt-subscriber.ts'), String(port), String(MESSAGES)], /subscribed/)
+  const subscriber = await startProcess(
+    process.execPath,
+    [join(import.meta.dirname, 'load/mqtt-subscriber.ts'), String(port), String(MESSAGES)],
+    /subscribed/,
+  )
   try {
     const cpu = () => usageOf(broker.pid).cpuSeconds + usageOf(subscriber.pid).cpuSeconds
     const before = cpu()
@@ -71,4 +90,7 @@ async function measureMosquitto(): Promise<Measured> {
 
 const rate = ({ acked, seconds }: Published): number => acked / seconds
 const perSecond = (runs: readonly Measured[]): number => median(runs.map(rate))
-const figures = (runs: readonly Measured[]): [number, number] => [median(runs.map(({ cpuSeconds }) => cpuSeconds)) / (MESSAGES / 1000), median(runs.map(({ rssMegabytes }) => rssMegabytes))]
+const figures = (runs: readonly Measured[]): [number, number] => [
+  median(runs.map(({ cpuSeconds }) => cpuSeconds)) / (MESSAGES / 1000),
+  median(runs.map(({ rssMegabytes }) => rssMegabytes)),
+]

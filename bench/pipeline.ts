@@ -35,9 +35,18 @@ export async function run(): Promise<void> {
     ours.push(await measurePipeline())
     reference.push(await measureIngest())
   }
-  printTable(`Pipeline: ${MESSAGES} messages of ${LOAD.payloadBytes} B on ${LOAD.topics} topics through a Python handler, median of ${RUNS}`, [
-    { what: 'committed outputs / ingest alone', ours: median(ours.map((run) => run.perSecond)), reference: median(reference), unit: '1/s', reach: '>= 0.4' },
-  ])
+  printTable(
+    `Pipeline: ${MESSAGES} messages of ${LOAD.payloadBytes} B on ${LOAD.topics} topics through a Python handler, median of ${RUNS}`,
+    [
+      {
+        what: 'committed outputs / ingest alone',
+        ours: median(ours.map((run) => run.perSecond)),
+        reference: median(reference),
+        unit: '1/s',
+        reach: '>= 0.4',
+      },
+    ],
+  )
   printFigures(
     'Agent and its Python worker',
     [['together', median(ours.map((run) => run.cpuSeconds)) / (MESSAGES / 1000), median(ours.map((run) => run.rssMegabytes))]],
@@ -55,7 +64,11 @@ async function measurePipeline(): Promise<Measured> {
     while ((await agent.handled()) !== MESSAGES) await wait(20)
     const seconds = (performance.timeOrigin + performance.now() - startedAtMs) / 1000
     if ((await agent.ledger()).streams[0]?.accepted !== MESSAGES) throw new Error('The stream does not hold all outputs')
-    return { perSecond: MESSAGES / seconds, cpuSeconds: cpu() - before, rssMegabytes: pids.reduce((sum, pid) => sum + usageOf(pid).rssMegabytes, 0) }
+    return {
+      perSecond: MESSAGES / seconds,
+      cpuSeconds: cpu() - before,
+      rssMegabytes: pids.reduce((sum, pid) => sum + usageOf(pid).rssMegabytes, 0),
+    }
   } finally {
     await agent.stop()
   }

@@ -84,7 +84,10 @@ export const CLAIM_TOKEN_PATTERN = /^dnl1\.[A-Za-z0-9_-]{22,64}\.[0-9a-f]{64}$/
 export const Desired = v.object({
   /** Grows with each change. */
   revision: v.pipe(v.number(), v.integer(), v.minValue(0)),
-  functions: v.pipe(v.array(v.object({ name: functionName, version: positive, disabled: v.optional(v.boolean(), false) })), v.maxLength(256)),
+  functions: v.pipe(
+    v.array(v.object({ name: functionName, version: positive, disabled: v.optional(v.boolean(), false) })),
+    v.maxLength(256),
+  ),
   /** Hub's wall clock, ms: gives clocks without RTC a floor. */
   hubTimeMs: v.number(),
 })

@@ -10,7 +10,11 @@ export interface CronMarks {
 }
 
 /** Events by the clock: `schedule` (node-cron: five fields, or six with seconds) or a fixed `interval` without drift. */
-export function openCronTrigger(config: TriggerOf<'cron'>, { sink, functionName, logger }: TriggerContext, { cronMarks }: TriggerServices): Trigger {
+export function openCronTrigger(
+  config: TriggerOf<'cron'>,
+  { sink, functionName, logger }: TriggerContext,
+  { cronMarks }: TriggerServices,
+): Trigger {
   const mark = `cron/${functionName}/${config.name}`
   const fire = (): void => {
     sink.events.head.add(Tag.topic, config.name)

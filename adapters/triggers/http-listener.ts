@@ -42,7 +42,9 @@ export class HttpListener {
   async add(path: string, handler: HttpHandler): Promise<void> {
     const route = normalize(path)
     if (this.#routes.has(route)) {
-      throw new ResourceError('http-path-taken', `Cannot serve path "${path}": another function does`, { hint: 'give one of them another attributes.paths' })
+      throw new ResourceError('http-path-taken', `Cannot serve path "${path}": another function does`, {
+        hint: 'give one of them another attributes.paths',
+      })
     }
     this.#routes.set(route, handler)
     this.#opening ??= this.#open()
@@ -73,8 +75,9 @@ export class HttpListener {
   }
 
   async #open(): Promise<void> {
-    const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
-      this.#route(request, response),
+    const server = createServer(
+      { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+      (request, response) => this.#route(request, response),
     )
     server.maxConnections = this.#connectionsMax
     await new Promise<void>((resolve, reject) => {
@@ -84,10 +87,14 @@ export class HttpListener {
         resolve()
       })
     }).catch((error: NodeJS.ErrnoException) => {
-      throw new ResourceError(error.code === 'EADDRINUSE' ? 'port-taken' : 'listen-failed', `Cannot listen on ${this.#wanted.host}:${this.#wanted.port}: ${error.message}`, {
-        cause: error,
-        hint: `change ${this.#setting}, or stop what uses the port`,
-      })
+      throw new ResourceError(
+        error.code === 'EADDRINUSE' ? 'port-taken' : 'listen-failed',
+        `Cannot listen on ${this.#wanted.host}:${this.#wanted.port}: ${error.message}`,
+        {
+          cause: error,
+          hint: `change ${this.#setting}, or stop what uses the port`,
+        },
+      )
     })
     this.#server = server
   }
@@ -121,4 +128,3 @@ export function hasOneHost(request: IncomingMessage): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts++
   return hosts === 1
 }
-

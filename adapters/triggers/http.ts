@@ -17,7 +17,9 @@ const LOOPBACK = '127.0.0.1'
  */
 export function openHttpTrigger(config: TriggerOf<'http'>, { sink, functionName }: TriggerContext, services: TriggerServices): Trigger {
   const own =
-    config.port === null ? undefined : new HttpListener({ host: LOOPBACK, port: config.port }, `spec.triggers.${config.name}.attributes.port of ${functionName}`)
+    config.port === null
+      ? undefined
+      : new HttpListener({ host: LOOPBACK, port: config.port }, `spec.triggers.${config.name}.attributes.port of ${functionName}`)
   const listener = own ?? services.http
   const handler: HttpHandler = (request, response) => {
     if (!hasOneHost(request)) return end(response, 400, 'Expected exactly one Host header\n')
@@ -117,7 +119,11 @@ function statusOf(status: number): number {
 function end(response: ServerResponse, status: number, text: string, close = false): void {
   if (response.headersSent) return
   const length = Buffer.byteLength(text)
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': length, ...(close ? { connection: 'close' } : {}) })
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': length,
+    ...(close ? { connection: 'close' } : {}),
+  })
   response.end(text)
 }
 

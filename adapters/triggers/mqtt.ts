@@ -11,7 +11,10 @@ import type { TriggerOf, TriggerServices } from './registry.ts'
  */
 export function openMqttTrigger(config: TriggerOf<'mqtt'>, { sink, functionName }: TriggerContext, { router }: TriggerServices): Trigger {
   if (config.url !== null) {
-    throw new InputError('mqtt-url', `Cannot start trigger "${config.name}" of ${functionName}: an outside broker (${config.url}) is not supported by this version`)
+    throw new InputError(
+      'mqtt-url',
+      `Cannot start trigger "${config.name}" of ${functionName}: an outside broker (${config.url}) is not supported by this version`,
+    )
   }
   const target: RouteTarget = (message, done) => {
     const record = toRecord(message, sink)

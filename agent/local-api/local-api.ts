@@ -89,7 +89,11 @@ export class LocalApi {
       const status = error instanceof InputError ? (STATUS[error.code] ?? 400) : 500
       if (status === 500) this.#logger.error({ error: describeError(error), url: request.url }, 'a local request failed')
       response.writeHead(status, { 'content-type': 'application/json', ...(status === 413 ? { connection: 'close' } : {}) })
-      response.end(JSON.stringify({ error: { code: codeOf(error), message: (error as Error).message, hint: error instanceof DunlinError ? error.hint : undefined } }))
+      response.end(
+        JSON.stringify({
+          error: { code: codeOf(error), message: (error as Error).message, hint: error instanceof DunlinError ? error.hint : undefined },
+        }),
+      )
     }
   }
 
@@ -106,7 +110,12 @@ export class LocalApi {
   }
 }
 
-const STATUS: Readonly<Record<string, number>> = { 'route-unknown': 404, 'not-found': 404, 'method-not-allowed': 405, 'body-too-large': 413 }
+const STATUS: Readonly<Record<string, number>> = {
+  'route-unknown': 404,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  'body-too-large': 413,
+}
 
 function matchPath(pattern: string, path: string): Record<string, string> | undefined {
   const wanted = pattern.split('/')
@@ -125,7 +134,8 @@ async function readAll(request: IncomingMessage): Promise<Buffer> {
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > LOCAL_BODY_BYTES_MAX) throw new InputError('body-too-large', `Cannot take a body of more than ${LOCAL_BODY_BYTES_MAX} bytes`)
+    if (bytes > LOCAL_BODY_BYTES_MAX)
+      throw new InputError('body-too-large', `Cannot take a body of more than ${LOCAL_BODY_BYTES_MAX} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

@@ -31,8 +31,16 @@ export function localRoutes(parts: RouteParts): LocalRoute[] {
   const { store, processor, hub, logBook } = parts
   return [
     { method: 'GET', path: '/v1/status', handle: async () => ({ body: await status(parts) }) },
-    { method: 'GET', path: '/v1/functions', handle: async () => ({ body: { functions: processor.status(), deployments: hub.deployments } }) },
-    { method: 'GET', path: '/v1/streams', handle: async () => ({ body: { streams: (await store.ledger()).streams, export: hub.exportStats ?? null } }) },
+    {
+      method: 'GET',
+      path: '/v1/functions',
+      handle: async () => ({ body: { functions: processor.status(), deployments: hub.deployments } }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/streams',
+      handle: async () => ({ body: { streams: (await store.ledger()).streams, export: hub.exportStats ?? null } }),
+    },
     { method: 'GET', path: '/v1/ledger', handle: async () => ({ body: await store.ledger() }) },
     { method: 'GET', path: '/v1/logs', handle: async ({ query }) => ({ body: logs(logBook, query) }) },
     {
@@ -91,7 +99,13 @@ async function status({ store, processor, hub, broker, startedMs }: RouteParts):
 
 function logs(book: LogBook, query: URLSearchParams): object {
   const name = query.get('function')
-  return { lines: book.recent({ limit: Math.min(LIST_MAX, whole(query, 'limit', 100)), after: whole(query, 'after', 0), ...(name === null ? {} : { function: name }) }) }
+  return {
+    lines: book.recent({
+      limit: Math.min(LIST_MAX, whole(query, 'limit', 100)),
+      after: whole(query, 'after', 0),
+      ...(name === null ? {} : { function: name }),
+    }),
+  }
 }
 
 function letterBody({ record, ...letter }: DeadLetter): object {
@@ -106,7 +120,10 @@ function letterBody({ record, ...letter }: DeadLetter): object {
 }
 
 /** A direct call as from an http trigger; `x-dunlin-topic` makes it look like a message. */
-function invoke(processor: Processor, { params, headers, body }: LocalRequest): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> {
+function invoke(
+  processor: Processor,
+  { params, headers, body }: LocalRequest,
+): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> {
   const { head } = processor.events
   head.add(Tag.method, 'POST')
   if (typeof headers['content-type'] === 'string') head.add(Tag.contentType, headers['content-type'])

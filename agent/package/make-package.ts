@@ -11,7 +11,16 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const DIST = join(ROOT, 'dist')
 /** What is not TypeScript and goes along. */
-const COPIED = ['agent/launch.js', 'runtime/shared-memory/guests', 'config/schemas', 'examples', 'README.md', 'LICENSE', 'CHANGELOG.md', '.npmrc']
+const COPIED = [
+  'agent/launch.js',
+  'runtime/shared-memory/guests',
+  'config/schemas',
+  'examples',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  '.npmrc',
+]
 
 interface Manifest {
   readonly scripts?: unknown
@@ -27,7 +36,11 @@ for (const path of COPIED) {
   cpSync(join(ROOT, path), join(DIST, path), { recursive: true, filter: (source) => !source.includes('__pycache__') })
 }
 chmodSync(join(DIST, 'agent/launch.js'), 0o755)
-const { scripts: _scripts, devDependencies: _devDependencies, ...manifest } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+const {
+  scripts: _scripts,
+  devDependencies: _devDependencies,
+  ...manifest
+} = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
 writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
 execFileSync('npm', ['pack', './dist', '--silent'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
 const packed = readdirSync(ROOT).find((name) => /^dunlin-.*\.tgz$/.test(name))

@@ -66,8 +66,7 @@ export class LogBook {
   /** Lines from `first` on, at most `limit`, oldest first: what a shipper takes next. */
   from(first: number, limit: number): LogLine[] {
     const found: LogLine[] = []
-    for (let seq = Math.max(first, this.firstSeq); seq <= this.lastSeq && found.length < limit; seq++)
-      found.push(this.#lines.get(seq)!)
+    for (let seq = Math.max(first, this.firstSeq); seq <= this.lastSeq && found.length < limit; seq++) found.push(this.#lines.get(seq)!)
     return found
   }
 

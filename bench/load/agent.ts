@@ -22,7 +22,17 @@ export async function startAgent(files: Record<string, string>): Promise<BenchAg
   const folder = mkdtempSync(join(tmpdir(), 'dunlin-bench-'))
   const source = mkdtempSync(join(tmpdir(), 'dunlin-bench-'))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(source, name), text)
-  const args = [join(import.meta.dirname, '../../agent/main.ts'), '--run', source, '--data-dir', folder, '--broker-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0']
+  const args = [
+    join(import.meta.dirname, '../../agent/main.ts'),
+    '--run',
+    source,
+    '--data-dir',
+    folder,
+    '--broker-listen',
+    '127.0.0.1:0',
+    '--http-listen',
+    '127.0.0.1:0',
+  ]
   const process_ = await startProcess(process.execPath, args, /\{"event":"ready".*\}/)
   const { broker, http } = JSON.parse(process_.ready[0]) as { broker: { port: number }; http: { port: number } | null }
   return {

@@ -6,7 +6,9 @@ let pending: Buffer = Buffer.alloc(0)
 
 socket.on('connect', () => {
   const id = Buffer.from('bench-subscriber')
-  socket.write(Buffer.concat([Buffer.from([0x10, 12 + id.length, 0, 4]), Buffer.from('MQTT'), Buffer.from([4, 2, 0, 60, 0, id.length]), id]))
+  socket.write(
+    Buffer.concat([Buffer.from([0x10, 12 + id.length, 0, 4]), Buffer.from('MQTT'), Buffer.from([4, 2, 0, 60, 0, id.length]), id]),
+  )
   const filter = Buffer.from('bench/#')
   socket.write(Buffer.concat([Buffer.from([0x82, 5 + filter.length, 0, 1, 0, filter.length]), filter, Buffer.from([1])]))
 })

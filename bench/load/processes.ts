@@ -43,10 +43,18 @@ export interface Published {
   readonly startedAtMs: number
 }
 
-export async function publishQos1(options: { port: number; messages: number; window: number; payloadBytes: number; topics: number }): Promise<Published> {
+export async function publishQos1(options: {
+  port: number
+  messages: number
+  window: number
+  payloadBytes: number
+  topics: number
+}): Promise<Published> {
   const { port, messages, window, payloadBytes, topics } = options
   const script = join(import.meta.dirname, 'mqtt-publisher.ts')
-  const child = spawn(process.execPath, [script, ...[port, messages, window, payloadBytes, topics].map(String)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, ...[port, messages, window, payloadBytes, topics].map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let printed = ''
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()))
   const [code] = await once(child, 'close')

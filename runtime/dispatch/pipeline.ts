@@ -337,7 +337,12 @@ export class Pipeline implements PoolConsumer {
     }
     const { outputStream } = this.#settings
     if (outputStream !== null && result.length > EMIT_BYTES_MAX) {
-      return this.#failed(delivery, `Cannot keep an answer of ${result.length} bytes in stream ${outputStream}: at most ${EMIT_BYTES_MAX}`, '', null)
+      return this.#failed(
+        delivery,
+        `Cannot keep an answer of ${result.length} bytes in stream ${outputStream}: at most ${EMIT_BYTES_MAX}`,
+        '',
+        null,
+      )
     }
     if (outputStream !== null && this.#parts.streams.idOf(outputStream) === undefined) {
       return this.#openThenSettle(outputStream, delivery, result)
@@ -440,7 +445,8 @@ export class Pipeline implements PoolConsumer {
     }
     delivery.failures++
     const { maxAttempts, retryFirstMs, retryMaxMs, functionName, version } = this.#settings
-    if (delivery.failures >= maxAttempts) return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
+    if (delivery.failures >= maxAttempts)
+      return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
     this.counters.retried++
     this.#lanes.hold(delivery)
     if (delivery.inboxId > 0) this.#parts.store.retryLater(delivery.inboxId, delivery.failures)
@@ -459,7 +465,10 @@ export class Pipeline implements PoolConsumer {
         return
       }
       this.counters.buried++
-      this.#parts.logger.warn({ error: letter.error, attempts: letter.attempts, function: letter.function }, 'event went to the dead letters')
+      this.#parts.logger.warn(
+        { error: letter.error, attempts: letter.attempts, function: letter.function },
+        'event went to the dead letters',
+      )
       this.#release(delivery)
       this.#askPump()
     })
@@ -516,7 +525,9 @@ function refusalOf(operation: Buffer): string | undefined {
   if (operation.length > bytesMax) return `Cannot keep ${operation.length} bytes in one piece: at most ${bytesMax}`
   if (kind !== Kind.stateSet && kind !== Kind.stateDelete) return undefined
   const keyBytes = Buffer.byteLength(findItem(headOf(operation), Tag.key) ?? '')
-  return keyBytes >= 1 && keyBytes <= STATE_KEY_BYTES_MAX ? undefined : `Cannot use a state key of ${keyBytes} bytes: expected 1 to ${STATE_KEY_BYTES_MAX}`
+  return keyBytes >= 1 && keyBytes <= STATE_KEY_BYTES_MAX
+    ? undefined
+    : `Cannot use a state key of ${keyBytes} bytes: expected 1 to ${STATE_KEY_BYTES_MAX}`
 }
 
 function changesState(operation: Buffer): boolean {

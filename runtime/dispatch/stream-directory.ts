@@ -27,10 +27,14 @@ export class StreamDirectory {
     const known = this.#ids.get(name)
     if (known !== undefined) return Promise.resolve(known)
     if (!STREAM_NAME_PATTERN.test(name)) {
-      return Promise.reject(new InputError('stream-name', `Cannot emit to stream "${name.slice(0, 80)}": expected 1 to 128 of A-Z, a-z, 0-9, . _ -`))
+      return Promise.reject(
+        new InputError('stream-name', `Cannot emit to stream "${name.slice(0, 80)}": expected 1 to 128 of A-Z, a-z, 0-9, . _ -`),
+      )
     }
     if (this.#ids.size >= STREAMS_MAX) {
-      return Promise.reject(new InputError('streams-max', `Cannot open stream "${name}": ${STREAMS_MAX} streams are open, the most there may be`))
+      return Promise.reject(
+        new InputError('streams-max', `Cannot open stream "${name}": ${STREAMS_MAX} streams are open, the most there may be`),
+      )
     }
     let opening = this.#opening.get(name)
     if (!opening) {

@@ -206,7 +206,12 @@ export class FunctionHost {
     const { config, version } = this.#current
     const lines = [...this.#lines.values()]
     const sum = (pick: (pool: WorkerPool) => number) => lines.reduce((total, line) => total + (line.pool ? pick(line.pool) : 0), 0)
-    const workers = { ready: sum((p) => p.readyCount), wanted: sum((p) => p.size), restarts: sum((p) => p.restarts), inFlight: sum((p) => p.inFlight) }
+    const workers = {
+      ready: sum((p) => p.readyCount),
+      wanted: sum((p) => p.size),
+      restarts: sum((p) => p.restarts),
+      inFlight: sum((p) => p.inFlight),
+    }
     return {
       name: this.name,
       version,

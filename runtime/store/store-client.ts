@@ -2,7 +2,16 @@ import { Worker } from 'node:worker_threads'
 import { InputError, ResourceError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { ownModule } from '../base/own-module.ts'
-import { BATCHES_IN_FLIGHT_MAX, EAGER_BYTES, ERROR_TEXT_MAX, NAME_LENGTH_MAX, RECORD_BYTES_MAX, SEQ_SPAN, STATE_KEY_BYTES_MAX, UNFLUSHED_BYTES_MAX } from './limits.ts'
+import {
+  BATCHES_IN_FLIGHT_MAX,
+  EAGER_BYTES,
+  ERROR_TEXT_MAX,
+  NAME_LENGTH_MAX,
+  RECORD_BYTES_MAX,
+  SEQ_SPAN,
+  STATE_KEY_BYTES_MAX,
+  UNFLUSHED_BYTES_MAX,
+} from './limits.ts'
 import type { Answers, FromThread, NameKind, OpenReport, Query, ThreadOptions, ToThread } from './messages.ts'
 import { unpackRows } from './row-pack.ts'
 import { Op } from './step-batch.ts'

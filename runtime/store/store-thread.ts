@@ -58,7 +58,7 @@ function serve(engine: Engine): void {
   const takeBatches = (first: BatchMessage): ToThread | undefined => {
     const batches = [first]
     let next: ToThread | undefined
-    for (let bytes = first.used; bytes < BATCH_BYTES; ) {
+    for (let bytes = first.used; bytes < BATCH_BYTES;) {
       next = receiveMessageOnPort(port)?.message as ToThread | undefined
       if (next?.kind !== 'batch') break
       batches.push(next)

@@ -51,7 +51,9 @@ export class RingWorker implements Worker {
     this.#spawn = spawn
     this.#inFlight = new InFlight(options.eventTimeoutMs, (late) => {
       const ms = Math.round(performance.now() - late.sinceMs)
-      this.#kill(new FunctionError('event-timeout', `Handler did not answer within ${this.#options.eventTimeoutMs} ms, running for ${ms} ms`))
+      this.#kill(
+        new FunctionError('event-timeout', `Handler did not answer within ${this.#options.eventTimeoutMs} ms, running for ${ms} ms`),
+      )
     })
     this.#started.promise.catch(() => {})
   }
@@ -190,7 +192,10 @@ export class RingWorker implements Worker {
         return this.#options.host.call(findItem(view.head, Tag.function) ?? '', view.record, (result) => {
           const headLength = result.readUInt32LE(AT.headLength)
           const head = result.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + headLength)
-          const body = result.subarray(RECORD_HEADER_BYTES + headLength, RECORD_HEADER_BYTES + headLength + result.readUInt32LE(AT.bodyLength))
+          const body = result.subarray(
+            RECORD_HEADER_BYTES + headLength,
+            RECORD_HEADER_BYTES + headLength + result.readUInt32LE(AT.bodyLength),
+          )
           this.#answer(Kind.callResult, ticket, 0, result.readUInt16LE(AT.status), body, head)
         })
       }

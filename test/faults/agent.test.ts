@@ -94,7 +94,10 @@ test('message over the limit is refused at its first bytes, and the agent goes o
 
 test('agent told to stop lets the running handler end, and keeps the events behind it', async (t) => {
   const folder = tempDir(t)
-  const slow = { ...copyFunction, 'main.py': `import time\ndef handler(context, event):\n    time.sleep(0.5)\n    context.emit('readings', event.body)\n` }
+  const slow = {
+    ...copyFunction,
+    'main.py': `import time\ndef handler(context, event):\n    time.sleep(0.5)\n    context.emit('readings', event.body)\n`,
+  }
   const agent = await startAgent(folder, slow)
   for (let i = 0; i < 4; i++) t.true(await publishOnce(agent.brokerPort, 'sensors/a', String(i)))
   await agent.stop()
@@ -107,7 +110,12 @@ test('agent told to stop lets the running handler end, and keeps the events behi
   t.true(streams[0]!.balanced)
 })
 
-needs(test, 'mke2fs', 'losetup', 'mount')('agent on a full disk acknowledges nothing, stays up, and accepts again when there is space', async (t) => {
+needs(
+  test,
+  'mke2fs',
+  'losetup',
+  'mount',
+)('agent on a full disk acknowledges nothing, stays up, and accepts again when there is space', async (t) => {
   const { mount, unmount } = mountSmallDisk(t)
   const agent = await startAgent(mount, copyFunction)
   try {

@@ -76,7 +76,12 @@ test('store whose streams fill the last page keeps the events it cannot settle, 
   t.true(sources[0]!.balanced && streams[0]!.balanced)
 })
 
-needs(test, 'mke2fs', 'losetup', 'mount')('store on a disk that others filled refuses to accept, drains, survives a restart and accepts when space is back', async (t) => {
+needs(
+  test,
+  'mke2fs',
+  'losetup',
+  'mount',
+)('store on a disk that others filled refuses to accept, drains, survives a restart and accepts when space is back', async (t) => {
   const { mount, unmount } = mountSmallDisk(t)
   const stores: StoreClient[] = []
   try {

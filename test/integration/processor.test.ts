@@ -25,11 +25,27 @@ const withRig = test.macro(async (t, run: (t: import('ava').ExecutionContext, ri
 })
 
 const echoes = {
-  'nodejs ES module': ['nodejs', 'main.mjs', `export async function handler(context, event) { context.emit('out', event.topic + ':' + event.body) }`],
-  'nodejs TypeScript': ['nodejs', 'main.ts', `export const handler = (context: any, event: { topic: string; body: Buffer }): void => context.emit('out', event.topic + ':' + event.body)`],
-  'nodejs CommonJS with a callback': ['nodejs', 'main.cjs', `exports.handler = function (context, event) { context.emit('out', event.topic + ':' + event.body); context.callback('ok') }`],
+  'nodejs ES module': [
+    'nodejs',
+    'main.mjs',
+    `export async function handler(context, event) { context.emit('out', event.topic + ':' + event.body) }`,
+  ],
+  'nodejs TypeScript': [
+    'nodejs',
+    'main.ts',
+    `export const handler = (context: any, event: { topic: string; body: Buffer }): void => context.emit('out', event.topic + ':' + event.body)`,
+  ],
+  'nodejs CommonJS with a callback': [
+    'nodejs',
+    'main.cjs',
+    `exports.handler = function (context, event) { context.emit('out', event.topic + ':' + event.body); context.callback('ok') }`,
+  ],
   'python sync': ['python', 'main.py', `def handler(context, event):\n    context.emit('out', event.topic + ':' + event.body.decode())\n`],
-  'python async': ['python', 'main.py', `import asyncio\nasync def handler(context, event):\n    await asyncio.sleep(0.001)\n    context.emit('out', event.topic + ':' + event.body.decode())\n`],
+  'python async': [
+    'python',
+    'main.py',
+    `import asyncio\nasync def handler(context, event):\n    await asyncio.sleep(0.001)\n    context.emit('out', event.topic + ':' + event.body.decode())\n`,
+  ],
 } as const
 
 for (const [title, [runtime, file, source]] of Object.entries(echoes)) {
@@ -40,7 +56,10 @@ for (const [title, [runtime, file, source]] of Object.entries(echoes)) {
     const rows = await rig.rows('out')
     for (const key of [0, 1]) {
       const own = rows.filter((row) => row.startsWith(`in/${key}:`)).map((row) => Number(row.split(':')[1]))
-      t.deepEqual(own, Array.from({ length: 100 }, (_, i) => 2 * i + key))
+      t.deepEqual(
+        own,
+        Array.from({ length: 100 }, (_, i) => 2 * i + key),
+      )
     }
     const [inbox] = (await rig.store.ledger()).sources
     t.like(inbox!, { accepted: 200, delivered: 200, waiting: 0, dead: 0, balanced: true })
@@ -49,7 +68,9 @@ for (const [title, [runtime, file, source]] of Object.entries(echoes)) {
 
 test.serial('shell function answers with its output, and the answer goes to the output stream', withRig, async (t, rig) => {
   const script = '#!/bin/sh\nread -r line\nprintf "%s|%s|%s" "$NUCLIO_EVENT_TOPIC" "$1" "$line"\necho noticed >&2\n'
-  const version = rig.version(spec('shell', 'alert.sh', `  outputStream: alerts\n  runtimeAttributes: { arguments: ['a b; $(id)'] }`), { 'alert.sh': script })
+  const version = rig.version(spec('shell', 'alert.sh', `  outputStream: alerts\n  runtimeAttributes: { arguments: ['a b; $(id)'] }`), {
+    'alert.sh': script,
+  })
   await rig.processor.activate(version)
   await rig.publish('in/x; touch /tmp/owned', '`id`')
   await rig.until(async () => (await rig.rows('alerts')).length === 1)
@@ -58,8 +79,14 @@ test.serial('shell function answers with its output, and the answer goes to the 
 })
 
 const state = {
-  nodejs: ['main.mjs', `export async function handler(context, event) {\n  const sum = ((await context.state.get('sum')) ?? 0) + Number(event.body)\n  context.state.set('sum', sum)\n  context.emit('sums', String(sum))\n}`],
-  python: ['main.py', `def handler(context, event):\n    total = (context.state.get('sum') or 0) + int(event.body)\n    context.state.set('sum', total)\n    context.emit('sums', str(total))\n`],
+  nodejs: [
+    'main.mjs',
+    `export async function handler(context, event) {\n  const sum = ((await context.state.get('sum')) ?? 0) + Number(event.body)\n  context.state.set('sum', sum)\n  context.emit('sums', String(sum))\n}`,
+  ],
+  python: [
+    'main.py',
+    `def handler(context, event):\n    total = (context.state.get('sum') or 0) + int(event.body)\n    context.state.set('sum', total)\n    context.emit('sums', str(total))\n`,
+  ],
 } as const
 
 for (const [runtime, [file, source]] of Object.entries(state)) {
@@ -75,15 +102,60 @@ for (const [runtime, [file, source]] of Object.entries(state)) {
 }
 
 const failing = {
-  'nodejs throws': ['nodejs', 'main.mjs', `export async function handler(context, event) { if (String(event.body) === 'bad') throw new Error('no good'); context.emit('out', String(event.body)) }`, /no good/],
-  'nodejs rejects late': ['nodejs', 'main.mjs', `export async function handler(context, event) { context.emit('out', String(event.body)); await null; if (String(event.body) === 'bad') throw new Error('no good') }`, /no good/],
-  'nodejs exits': ['nodejs', 'main.mjs', `export async function handler(context, event) { if (String(event.body) === 'bad') process.exit(3); context.emit('out', String(event.body)) }`, /exit code 3/],
-  'nodejs hangs': ['nodejs', 'main.mjs', `export function handler(context, event) { if (String(event.body) === 'bad') for (;;); context.emit('out', String(event.body)) }`, /did not answer within/],
-  'python raises': ['python', 'main.py', `def handler(context, event):\n    if event.body == b'bad':\n        raise ValueError('no good')\n    context.emit('out', event.body)\n`, /no good/],
-  'python exits': ['python', 'main.py', `import os\ndef handler(context, event):\n    if event.body == b'bad':\n        os._exit(3)\n    context.emit('out', event.body)\n`, /exit code 3/],
-  'python hangs': ['python', 'main.py', `import time\ndef handler(context, event):\n    if event.body == b'bad':\n        time.sleep(1000)\n    context.emit('out', event.body)\n`, /did not answer within/],
-  'shell fails': ['shell', 'main.sh', `#!/bin/sh\nbody=$(cat)\nif [ "$body" = bad ]; then echo no good >&2; exit 4; fi\nprintf "%s" "$body"\n`, /exit code 4: no good/],
-  'shell hangs': ['shell', 'main.sh', `#!/bin/sh\nbody=$(cat)\nif [ "$body" = bad ]; then sleep 1000; fi\nprintf "%s" "$body"\n`, /did not end within/],
+  'nodejs throws': [
+    'nodejs',
+    'main.mjs',
+    `export async function handler(context, event) { if (String(event.body) === 'bad') throw new Error('no good'); context.emit('out', String(event.body)) }`,
+    /no good/,
+  ],
+  'nodejs rejects late': [
+    'nodejs',
+    'main.mjs',
+    `export async function handler(context, event) { context.emit('out', String(event.body)); await null; if (String(event.body) === 'bad') throw new Error('no good') }`,
+    /no good/,
+  ],
+  'nodejs exits': [
+    'nodejs',
+    'main.mjs',
+    `export async function handler(context, event) { if (String(event.body) === 'bad') process.exit(3); context.emit('out', String(event.body)) }`,
+    /exit code 3/,
+  ],
+  'nodejs hangs': [
+    'nodejs',
+    'main.mjs',
+    `export function handler(context, event) { if (String(event.body) === 'bad') for (;;); context.emit('out', String(event.body)) }`,
+    /did not answer within/,
+  ],
+  'python raises': [
+    'python',
+    'main.py',
+    `def handler(context, event):\n    if event.body == b'bad':\n        raise ValueError('no good')\n    context.emit('out', event.body)\n`,
+    /no good/,
+  ],
+  'python exits': [
+    'python',
+    'main.py',
+    `import os\ndef handler(context, event):\n    if event.body == b'bad':\n        os._exit(3)\n    context.emit('out', event.body)\n`,
+    /exit code 3/,
+  ],
+  'python hangs': [
+    'python',
+    'main.py',
+    `import time\ndef handler(context, event):\n    if event.body == b'bad':\n        time.sleep(1000)\n    context.emit('out', event.body)\n`,
+    /did not answer within/,
+  ],
+  'shell fails': [
+    'shell',
+    'main.sh',
+    `#!/bin/sh\nbody=$(cat)\nif [ "$body" = bad ]; then echo no good >&2; exit 4; fi\nprintf "%s" "$body"\n`,
+    /exit code 4: no good/,
+  ],
+  'shell hangs': [
+    'shell',
+    'main.sh',
+    `#!/bin/sh\nbody=$(cat)\nif [ "$body" = bad ]; then sleep 1000; fi\nprintf "%s" "$body"\n`,
+    /did not end within/,
+  ],
 } as const
 
 for (const [title, [runtime, file, source, reason]] of Object.entries(failing)) {
@@ -121,13 +193,20 @@ def handler(context, event):
     context.emit('sums', str(total))
 `
 
-test.serial('python events of one topic are committed in order, each once, when some fail and later ones had run ahead', withRig, async (t, rig) => {
-  await rig.processor.activate(rig.version(spec('python', 'main:handler'), { 'main.py': failsAtFirst }))
-  const numbers = Array.from({ length: 60 }, (_, i) => i + 1)
-  await Promise.all(numbers.map((n) => rig.publish('in/a', String(n))))
-  await rig.until(async () => (await rig.rows('sums')).length === numbers.length)
-  t.deepEqual(await rig.rows('sums'), numbers.map((n) => String((n * (n + 1)) / 2)))
-})
+test.serial(
+  'python events of one topic are committed in order, each once, when some fail and later ones had run ahead',
+  withRig,
+  async (t, rig) => {
+    await rig.processor.activate(rig.version(spec('python', 'main:handler'), { 'main.py': failsAtFirst }))
+    const numbers = Array.from({ length: 60 }, (_, i) => i + 1)
+    await Promise.all(numbers.map((n) => rig.publish('in/a', String(n))))
+    await rig.until(async () => (await rig.rows('sums')).length === numbers.length)
+    t.deepEqual(
+      await rig.rows('sums'),
+      numbers.map((n) => String((n * (n + 1)) / 2)),
+    )
+  },
+)
 
 test.serial('python state shared by topics holds no trace of outcomes that were not committed', withRig, async (t, rig) => {
   await rig.processor.activate(rig.version(spec('python', 'main:handler'), { 'main.py': failsAtFirst }))
@@ -137,7 +216,10 @@ test.serial('python state shared by topics holds no trace of outcomes that were 
   const sums = (await rig.rows('sums')).map(Number)
   // Each step adds its own number to what the step before it left: as if they had run one after the other.
   const added = sums.map((sum, i) => sum - (sums[i - 1] ?? 0))
-  t.deepEqual([...added].sort((a, b) => a - b), numbers)
+  t.deepEqual(
+    [...added].sort((a, b) => a - b),
+    numbers,
+  )
   const [inbox] = (await rig.store.ledger()).sources
   t.like(inbox!, { accepted: 300, delivered: 300, dead: 0, waiting: 0, balanced: true })
 })
@@ -163,7 +245,9 @@ test.serial('event of QoS 0 is handled without the inbox', withRig, async (t, ri
 
 test.serial('function that does not start leaves the version before it running', withRig, async (t, rig) => {
   await rig.processor.activate(rig.version(spec('nodejs', 'main:handler'), { 'main.mjs': `export const handler = () => 'one'` }))
-  const broken = rig.version(spec('nodejs', 'main:handler'), { 'main.mjs': `export const handler = () => 'two'\nexport function init_context() { throw new Error('no database') }` })
+  const broken = rig.version(spec('nodejs', 'main:handler'), {
+    'main.mjs': `export const handler = () => 'two'\nexport function init_context() { throw new Error('no database') }`,
+  })
   await t.throwsAsync(rig.processor.activate(broken), { message: /no database/ })
   t.is((await rig.invoke('f', '')).body.toString(), 'one')
 })
@@ -182,5 +266,8 @@ test.serial('more events than fit into memory are handled in order from the inbo
   await rig.processor.activate(gate)
   await Promise.all(Array.from({ length: 20_000 }, (_, i) => rig.publish('in/a', String(i))))
   await rig.until(async () => (await rig.store.ledger()).sources[0]!.delivered === 20_000)
-  t.deepEqual(await rig.rows('out'), Array.from({ length: 20_000 }, (_, i) => String(i)))
+  t.deepEqual(
+    await rig.rows('out'),
+    Array.from({ length: 20_000 }, (_, i) => String(i)),
+  )
 })

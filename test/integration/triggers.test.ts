@@ -27,13 +27,29 @@ ${more}
   triggers:
     t: ${trigger}`
 
-function ask(rig: ProcessorRig, path: string, options: { method?: string; body?: string | Buffer; headers?: Record<string, string> | string[] } = {}): Promise<Response> {
+function ask(
+  rig: ProcessorRig,
+  path: string,
+  options: { method?: string; body?: string | Buffer; headers?: Record<string, string> | string[] } = {},
+): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port: rig.http.address!.port, path, method: options.method ?? 'POST', headers: options.headers ?? {}, agent: false }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks).toString() }))
-    })
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port: rig.http.address!.port,
+        path,
+        method: options.method ?? 'POST',
+        headers: options.headers ?? {},
+        agent: false,
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () =>
+          resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks).toString() }),
+        )
+      },
+    )
     sent.on('error', reject)
     sent.end(options.body)
   })
@@ -56,7 +72,9 @@ test.serial('http answers what went wrong with the status that says so', withRig
     if (event.path === '/f/circular') { const a = {}; a.a = a; return a }
     return 'ok'
   }`
-  await rig.processor.activate(rig.version(spec('{ kind: http, attributes: { maxRequestBodySize: 1000 } }', '  eventTimeout: 500ms'), { 'main.mjs': source }))
+  await rig.processor.activate(
+    rig.version(spec('{ kind: http, attributes: { maxRequestBodySize: 1000 } }', '  eventTimeout: 500ms'), { 'main.mjs': source }),
+  )
   t.like(await ask(rig, '/f/throw'), { status: 500, body: 'Error: no good\n' })
   t.is((await ask(rig, '/f/header')).status, 500)
   t.regex((await ask(rig, '/f/circular')).body, /circular/)
@@ -70,7 +88,11 @@ test.serial('http answers what went wrong with the status that says so', withRig
 })
 
 test.serial('http trigger with durable delivery answers 202 when the event is committed', withRig, async (t, rig) => {
-  await rig.processor.activate(rig.version(spec('{ kind: http, delivery: durable }'), { 'main.mjs': `export const handler = (context, event) => context.emit('out', event.id)` }))
+  await rig.processor.activate(
+    rig.version(spec('{ kind: http, delivery: durable }'), {
+      'main.mjs': `export const handler = (context, event) => context.emit('out', event.id)`,
+    }),
+  )
   const answer = await ask(rig, '/f', { body: 'x' })
   t.is(answer.status, 202)
   await rig.until(async () => (await rig.rows('out')).length === 1)
@@ -79,7 +101,11 @@ test.serial('http trigger with durable delivery answers 202 when the event is co
 
 test.serial('http request that finds no free worker in time is answered 503', withRig, async (t, rig) => {
   const trigger = '{ kind: http, concurrency: 1, workerAvailabilityTimeoutMilliseconds: 100 }'
-  await rig.processor.activate(rig.version(spec(trigger), { 'main.mjs': `export const handler = (context, event) => event.path === '/f/slow' ? new Promise((resolve) => setTimeout(resolve, 400, 'late')) : 'ok'` }))
+  await rig.processor.activate(
+    rig.version(spec(trigger), {
+      'main.mjs': `export const handler = (context, event) => event.path === '/f/slow' ? new Promise((resolve) => setTimeout(resolve, 400, 'late')) : 'ok'`,
+    }),
+  )
   const slow = ask(rig, '/f/slow')
   await rig.until(() => rig.processor.status()[0]!.workers.inFlight === 1)
   t.is((await ask(rig, '/f')).status, 503)
@@ -98,7 +124,11 @@ test.serial('http trigger with CORS answers a preflight of an allowed origin onl
 
 test.serial('cron trigger gives its body and headers again and again, and remembers when', withRig, async (t, rig) => {
   const trigger = `{ kind: cron, attributes: { interval: 100ms, event: { body: tick, headers: { a: b } } } }`
-  await rig.processor.activate(rig.version(spec(trigger), { 'main.mjs': `export const handler = (context, event) => context.emit('out', event.body + event.headers.a)` }))
+  await rig.processor.activate(
+    rig.version(spec(trigger), {
+      'main.mjs': `export const handler = (context, event) => context.emit('out', event.body + event.headers.a)`,
+    }),
+  )
   await rig.until(async () => (await rig.rows('out')).length >= 3)
   t.is((await rig.rows('out'))[2], 'tickb')
   t.truthy(await rig.store.getValue('cron/f/t'))
@@ -106,7 +136,9 @@ test.serial('cron trigger gives its body and headers again and again, and rememb
 
 test.serial('mqtt trigger with overlapping filters gives a message once', withRig, async (t, rig) => {
   const trigger = `{ kind: mqtt, attributes: { subscriptions: [{ topic: 'a/#', qos: 1 }, { topic: 'a/+', qos: 1 }, { topic: 'a/b', qos: 1 }] } }`
-  await rig.processor.activate(rig.version(spec(trigger), { 'main.mjs': `export const handler = (context, event) => context.emit('out', event.topic)` }))
+  await rig.processor.activate(
+    rig.version(spec(trigger), { 'main.mjs': `export const handler = (context, event) => context.emit('out', event.topic)` }),
+  )
   await rig.publish('a/b', 'x')
   await rig.publish('a', 'x')
   await rig.publish('other', 'x')

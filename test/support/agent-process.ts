@@ -26,7 +26,18 @@ export async function startAgent(folder: string, files: Record<string, string>, 
   const source = join(folder, 'function')
   mkdirSync(source, { recursive: true })
   for (const [name, text] of Object.entries(files)) writeFileSync(join(source, name), text, { mode: 0o755 })
-  const args = [AGENT_MAIN, '--run', source, '--data-dir', dataDir, '--broker-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0', ...flags]
+  const args = [
+    AGENT_MAIN,
+    '--run',
+    source,
+    '--data-dir',
+    dataDir,
+    '--broker-listen',
+    '127.0.0.1:0',
+    '--http-listen',
+    '127.0.0.1:0',
+    ...flags,
+  ]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-100_000)))

@@ -54,7 +54,12 @@ export class Fleet {
   }
 
   async startHub(): Promise<void> {
-    this.hub = await spawnHub(join(this.folder, 'hub'), ['--api-listen', `127.0.0.1:${this.#apiPort}`, '--gateway-listen', `127.0.0.1:${this.#gatewayPort}`])
+    this.hub = await spawnHub(join(this.folder, 'hub'), [
+      '--api-listen',
+      `127.0.0.1:${this.#apiPort}`,
+      '--gateway-listen',
+      `127.0.0.1:${this.#gatewayPort}`,
+    ])
   }
 
   async killHub(): Promise<void> {
@@ -65,7 +70,16 @@ export class Fleet {
   async startAgent(): Promise<void> {
     const args = [
       join(import.meta.dirname, '../../agent/main.ts'),
-      ...['--config', join(this.folder, 'agent.yaml'), '--data-dir', join(this.folder, 'agent'), '--name', 'device-1', '--http-listen', '127.0.0.1:0'],
+      ...[
+        '--config',
+        join(this.folder, 'agent.yaml'),
+        '--data-dir',
+        join(this.folder, 'agent'),
+        '--name',
+        'device-1',
+        '--http-listen',
+        '127.0.0.1:0',
+      ],
       ...['--broker-listen', `127.0.0.1:${this.brokerPort}`, '--hub', `https://127.0.0.1:${this.#apiPort}`],
       ...['--claim-token-file', join(this.folder, 'claim-token')],
     ]
@@ -105,15 +119,25 @@ export class Fleet {
     })
   }
 
-  async devices(): Promise<{ id: string; connected: boolean; reported: { functions: { name: string; version: number; state: string; ready: boolean; error?: string }[] } | null }[]> {
+  async devices(): Promise<
+    {
+      id: string
+      connected: boolean
+      reported: { functions: { name: string; version: number; state: string; ready: boolean; error?: string }[] } | null
+    }[]
+  > {
     return (await call(this.hub!, 'GET', '/v1/devices')).json.devices
   }
 
   /** All events of a stream at the hub. */
   async events(stream: string): Promise<HubEvent[]> {
     const found: HubEvent[] = []
-    for (let after = ''; ; ) {
-      const { json } = await call(this.hub!, 'GET', `/v1/events?device=device-1&stream=${stream}&limit=1000${after === '' ? '' : `&after=${after}`}`)
+    for (let after = ''; ;) {
+      const { json } = await call(
+        this.hub!,
+        'GET',
+        `/v1/events?device=device-1&stream=${stream}&limit=1000${after === '' ? '' : `&after=${after}`}`,
+      )
       found.push(...json.events)
       if (json.next === null || json.next === undefined || json.events.length === 0) return found
       after = String(json.next)
@@ -132,7 +156,8 @@ export class Fleet {
   async until(isTrue: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
     const endMs = performance.now() + withinMs
     while (!(await isTrue())) {
-      if (performance.now() > endMs) throw new Error(`It did not become true within ${withinMs} ms; the agent said: ${this.agentLog.slice(-4000)}`)
+      if (performance.now() > endMs)
+        throw new Error(`It did not become true within ${withinMs} ms; the agent said: ${this.agentLog.slice(-4000)}`)
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }

@@ -62,7 +62,12 @@ export class ProcessorRig {
   }
 
   static async open(directory: string): Promise<ProcessorRig> {
-    const store = await openStore({ dataDir: path.join(directory, 'data'), maxBytes: 64 * 1024 * 1024, commitIntervalMs: 0, logger: silentLogger })
+    const store = await openStore({
+      dataDir: path.join(directory, 'data'),
+      maxBytes: 64 * 1024 * 1024,
+      commitIntervalMs: 0,
+      logger: silentLogger,
+    })
     return new ProcessorRig(directory, store)
   }
 
@@ -78,7 +83,9 @@ export class ProcessorRig {
   /** Resolves when the message is committed by all who listen. */
   publish(topic: string, body: string, qos: 0 | 1 | 2 = 1): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.router.publish({ clientId: 'test', topic, payload: Buffer.from(body), qos, retain: false }, (error) => (error ? reject(error) : resolve()))
+      this.router.publish({ clientId: 'test', topic, payload: Buffer.from(body), qos, retain: false }, (error) =>
+        error ? reject(error) : resolve(),
+      )
     })
   }
 

@@ -109,7 +109,8 @@ export class Context {
 
   #ticket(): number {
     const answering = this.#current.getStore()
-    if (!answering || answering.answered) throw new Error('Cannot emit, publish or use state here: no event is being handled (was it awaited?)')
+    if (!answering || answering.answered)
+      throw new Error('Cannot emit, publish or use state here: no event is being handled (was it awaited?)')
     return answering.ticket
   }
 }

@@ -83,7 +83,6 @@ class EventAnswer implements Answering {
     this.ticket = ticket
   }
 
-
   returned(value: unknown): void {
     if (value === undefined && usesCallback) return
     this.answer(value)

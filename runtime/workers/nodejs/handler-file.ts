@@ -15,17 +15,27 @@ export async function loadHandler(
   handler: string,
 ): Promise<{ handler: Handler; initContext: ((context: Context) => unknown) | undefined; usesCallback: boolean }> {
   const [file = '', name = 'handler'] = handler.split(':')
-  const path = EXTENSIONS.map((extension) => resolve(directory, file + extension)).find((candidate) => existsSync(candidate) && candidate !== resolve(directory))
+  const path = EXTENSIONS.map((extension) => resolve(directory, file + extension)).find(
+    (candidate) => existsSync(candidate) && candidate !== resolve(directory),
+  )
   if (!path || !path.startsWith(resolve(directory) + sep)) {
-    throw new InputError('handler-not-found', `Cannot find the handler's file "${file}" (tried ${EXTENSIONS.slice(1).join(', ')}) in the bundle`)
+    throw new InputError(
+      'handler-not-found',
+      `Cannot find the handler's file "${file}" (tried ${EXTENSIONS.slice(1).join(', ')}) in the bundle`,
+    )
   }
   const module = (await import(pathToFileURL(path).href)) as Record<string, unknown>
   const exported = (module['default'] ?? {}) as Record<string, unknown>
   const found = module[name] ?? exported[name]
   if (typeof found !== 'function') {
-    throw new InputError('handler-not-exported', `Cannot find function "${name}" in "${file}": it exports ${Object.keys(module).join(', ') || 'nothing'}`)
+    throw new InputError(
+      'handler-not-exported',
+      `Cannot find function "${name}" in "${file}": it exports ${Object.keys(module).join(', ') || 'nothing'}`,
+    )
   }
-  const initContext = ['init_context', 'initContext'].map((key) => module[key] ?? exported[key]).find((value) => typeof value === 'function')
+  const initContext = ['init_context', 'initContext']
+    .map((key) => module[key] ?? exported[key])
+    .find((value) => typeof value === 'function')
   return {
     handler: found as Handler,
     initContext: initContext as ((context: Context) => unknown) | undefined,

@@ -58,7 +58,10 @@ class ShellWorker implements Worker {
       try {
         accessSync(file, constants.X_OK)
       } catch (error) {
-        throw new FunctionError('handler-not-executable', `Cannot run "${config.handler}": it is not executable`, { cause: error, hint: `chmod +x ${config.handler}` })
+        throw new FunctionError('handler-not-executable', `Cannot run "${config.handler}": it is not executable`, {
+          cause: error,
+          hint: `chmod +x ${config.handler}`,
+        })
       }
       this.#command = file
     } else if (!config.handler.includes('/')) this.#command = config.handler
