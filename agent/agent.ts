@@ -75,22 +75,20 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
   const http = new HttpListener(config.http.listen, 'http.listen', config.http.maxConnections)
   closer.push(() => http.close())
   let broker: Broker | undefined
-  let hub: HubSide | undefined
-
   const processor = new Processor({
     store,
     clock,
     logger: logger.child({ part: 'processor' }),
     makeTrigger: (trigger, context) => makeTrigger(trigger, context, { router, http, cronMarks: cronMarksIn(store) }),
     publish: (record, functionName) => publishFrom(record, functionName, router, broker, logger),
-    onStream: (id, name) => hub?.addStream(id, name),
-    onRows: (streams) => hub?.onRows(streams),
-    onWorkerEnded: ({ config: { name }, version }, error) => hub?.versionFailed(name, version, error),
+    onStream: (id, name) => hub.addStream(id, name),
+    onRows: (streams) => hub.onRows(streams),
+    onWorkerEnded: ({ config: { name }, version }, error) => hub.versionFailed(name, version, error),
     onLog: (functionName, level, message, fields) => logBook.add(functionName, level, message, fields),
   })
   closer.push(() => processor.stop(STOP_GRACE_MS))
 
-  hub = new HubSide({ config, store, clock, processor, logBook, logger: logger.child({ part: 'hub' }), startedMs })
+  const hub: HubSide = new HubSide({ config, store, clock, processor, logBook, logger: logger.child({ part: 'hub' }), startedMs })
   closer.push(() => hub.close())
   await hub.openStreams()
   // An identity that does not read is said once and must not stop what runs without a hub.

@@ -19,6 +19,7 @@ import type { Store } from './store/store.ts'
 import type { FunctionVersion } from './workers/worker.ts'
 
 const FUNCTIONS_MAX = 256
+const ERROR_LEVEL = 40
 
 export interface ProcessorOptions {
   readonly store: Store
@@ -38,13 +39,11 @@ export interface ProcessorOptions {
 export class Processor {
   readonly events: EventWriter
   readonly streams: StreamDirectory
-  readonly #options: ProcessorOptions
   readonly #functions = new Map<string, FunctionHost>()
   readonly #parts: FunctionParts
 
   constructor(options: ProcessorOptions) {
     const ids = new UuidSource()
-    this.#options = options
     this.events = new EventWriter(options.clock, ids, options.store.boot)
     this.streams = new StreamDirectory(options.store, options.onStream)
     this.#parts = {
@@ -58,6 +57,8 @@ export class Processor {
       publish: options.publish,
       onRows: options.onRows,
       log: options.onLog,
+      onFailure: (name, error, stack, attempt) =>
+        options.onLog(name, ERROR_LEVEL, `attempt ${attempt} failed: ${stack.includes(error) ? stack : error}`, ''),
       onWorkerEnded: options.onWorkerEnded ?? (() => {}),
       call: (name, record, answer) => {
         this.invoke(name, this.events.from(record), (result) => answer(resultRecord(result)))

@@ -60,7 +60,7 @@ export class LogBook {
       const line = this.#lines.get(seq)!
       if (name === undefined || line.function === name) found.push(line)
     }
-    return found.reverse()
+    return found.toReversed()
   }
 
   /** Lines from `first` on, at most `limit`, oldest first: what a shipper takes next. */

@@ -45,7 +45,7 @@ export function describeError(error: unknown): string {
   const parts: string[] = []
   let hint: string | undefined
   for (let e: unknown = error; e !== undefined && e !== null; e = e instanceof Error ? e.cause : undefined) {
-    parts.push(e instanceof Error ? e.message : String(e))
+    parts.push(e instanceof Error ? e.message : typeof e === 'string' ? e : JSON.stringify(e))
     if (e instanceof DunlinError) hint ??= e.hint
   }
   return parts.join(': ') + (hint ? `\n  ${hint}` : '')

@@ -1,39 +1,25 @@
-import { WIRE_PAYLOAD_BYTES_MAX } from '../../config/wire.ts'
 import { ceilingMs } from '../base/backoff.ts'
 import { codeOf, DunlinError } from '../base/errors.ts'
-import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
-import type { UuidSource } from '../base/uuid.ts'
-import { getU64, headOf, bodyOf, putU64 } from '../event/event-writer.ts'
+import { headOf } from '../event/event-writer.ts'
 import { findItem } from '../event/head.ts'
-import { AT, CLOCK_QUALITIES, CLOCK_SHIFT, Kind, Tag } from '../event/record.ts'
-import { RECORD_BYTES_MAX, STATE_KEY_BYTES_MAX } from '../store/limits.ts'
-import type { Store } from '../store/store.ts'
+import { AT, Tag } from '../event/record.ts'
+import type { DeadLetterReason } from '../store/store.ts'
 import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
 import { answerOf, Delivery, failedAnswer, type Reply } from './delivery.ts'
+import { InboxFollower } from './inbox-follower.ts'
 import { KeyLanes } from './key-lanes.ts'
+import { OutcomeWriter, type OutcomeParts } from './outcome-writer.ts'
+import { RunAhead } from './run-ahead.ts'
 import type { StateCache } from './state-cache.ts'
-import type { StreamDirectory } from './stream-directory.ts'
 
 /** Events of one trigger in memory at the most; what comes beyond waits in the inbox, on disk. */
 const WINDOW_EVENTS_MAX = 8_192
 const WINDOW_BYTES_MAX = 32 * 1024 * 1024
-/** Read from the inbox at a time. */
-const REFILL_ROWS = 4_096
-const REFILL_BYTES = 8 * 1024 * 1024
-/** A step that the store could not take (disk full) is offered again this often. */
-const SETTLE_RETRY_MS = 1_000
 /** Steps on their way to the store; beyond, no new event is started. */
 const SETTLING_MAX = 8_192
-
-/** In an EVENT's status: forget what you remember of the state (docs/ring.md). */
-const FORGET_STATE = 1
-/** Run-ahead after a failure: so many at the worker at once, doubled after each so many good ones, until there is no limit again. */
-const AHEAD_AFTER_FAILURE = 8
-const GOOD_TO_GROW = 64
-const AHEAD_FULL = 1_024
-/** One emitted record: it must fit, uncompressed and with its frame, into one message to the hub. */
-const EMIT_BYTES_MAX = WIRE_PAYLOAD_BYTES_MAX - 4_096
+/** A step that the store could not take (disk full) is offered again this often. */
+const SETTLE_RETRY_MS = 1_000
 
 export interface PipelineSettings {
   readonly maxAttempts: number
@@ -48,15 +34,11 @@ export interface PipelineSettings {
 }
 
 /** What all pipelines share. */
-export interface PipelineParts {
-  readonly store: Store
-  readonly streams: StreamDirectory
-  readonly clock: Clock
-  readonly ids: UuidSource
-  /** Takes a PUBLISH record to the local broker and to the triggers that listen there. */
-  readonly publish: (record: Buffer, functionName: string) => void
+export interface PipelineParts extends OutcomeParts {
   /** Rows were committed to these streams. */
   readonly onRows: (streams: ReadonlySet<number>) => void
+  /** A handler failed: for the function's own log. */
+  readonly onFailure: (functionName: string, error: string, stack: string, attempt: number) => void
   readonly logger: Logger
 }
 
@@ -71,45 +53,41 @@ export interface PipelineCounters {
 
 /**
  * The way of the events of one trigger: committed to the inbox, in order per key, to a worker, and back as ONE step of the
- * store — input acked, outputs appended, state changed, counted. Nothing is answered before that step is committed.
+ * store. Nothing is answered before that step is committed. What fails is tried again and, at last, goes to the dead letters.
  *
- * Two modes of reading. Following: a committed event goes straight to its lane. Behind (at start, or when the window was full):
- * events are read from the inbox in order until it has nothing newer; then it follows again. An event is never skipped,
- * because both modes go by inbox id.
+ * running -> paused (a version is replaced) -> running ... -> closed
  */
 export class Pipeline implements PoolConsumer {
   readonly counters: PipelineCounters = { received: 0, handled: 0, failed: 0, retried: 0, buried: 0, refused: 0 }
   readonly source: number
   readonly #parts: PipelineParts
-  readonly #state: StateCache
+  readonly #outcomes: OutcomeWriter
+  readonly #inbox: InboxFollower
   readonly #lanes = new KeyLanes()
-  readonly #retries = new Set<NodeJS.Timeout>()
+  readonly #ahead = new RunAhead()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  /** Outcomes behind one that waits for its stream to be opened: state and outputs are written in the order of the events. */
+  #unsettled: { readonly delivery: Delivery; readonly result: Buffer }[] = []
+  #isOpeningStream = false
   #settings: PipelineSettings
   #pool: WorkerPool | undefined
-  #paused = false
-  #closed = false
+  #isPaused = false
+  #isClosed = false
   #bytes = 0
   #started = 0
   #settling = 0
-  #behind = true
-  #reading = false
-  #lastQueuedId = 0
-  #pumpAsked = false
+  #isPumpAsked = false
   #availabilityTimer: NodeJS.Timeout | undefined
-  /** Streams this pipeline has emitted to. */
-  readonly #touched = new Set<number>()
   #idle: (() => void)[] = []
-  /** Run-ahead: events at the worker at once. Small after a failure, because what was ahead of it is handled twice. */
-  #aheadMax = Infinity
-  #goodInARow = 0
-  /** The worker has seen state of an event that was taken back: the next event tells it to forget. */
-  #mustForget = false
 
   constructor(source: number, settings: PipelineSettings, state: StateCache, parts: PipelineParts) {
     this.source = source
     this.#settings = settings
-    this.#state = state
     this.#parts = parts
+    this.#outcomes = new OutcomeWriter(source, state, parts)
+    this.#inbox = new InboxFollower(parts.store, source, parts.logger, ({ record, inboxId, attempt }) =>
+      this.#queue(new Delivery(record, inboxId, this.#keyOf(record), attempt, null, performance.now())),
+    )
   }
 
   /** Events in memory: waiting, running, or between two tries. */
@@ -117,36 +95,33 @@ export class Pipeline implements PoolConsumer {
     return this.#lanes.size
   }
 
-  get inFlight(): number {
-    return this.#started
-  }
-
   /** Gives it (new) workers and settings, and lets it run. */
   resume(pool: WorkerPool, settings: PipelineSettings): void {
     this.#pool = pool
     this.#settings = settings
-    this.#paused = false
-    void this.#refill()
+    this.#isPaused = false
+    void this.#inbox.read()
     this.#askPump()
   }
 
   /** Starts no new event; resolves when those that run have ended and are settled. */
   pause(): Promise<void> {
-    this.#paused = true
-    return this.#started === 0 && this.#settling === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+    this.#isPaused = true
+    return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
   }
 
   /** Stops for good. Events that did not end stay in the inbox. */
   close(): void {
-    this.#closed = true
-    this.#paused = true
-    for (const timer of this.#retries) clearTimeout(timer)
-    this.#retries.clear()
+    this.#isClosed = true
+    this.#isPaused = true
+    this.#inbox.close()
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
     clearTimeout(this.#availabilityTimer)
     for (let delivery = this.#lanes.take(); delivery; delivery = this.#lanes.take()) {
       delivery.reply?.(failedAnswer(503, 'The function was stopped'))
     }
-    this.#settleIdle()
+    this.#tellIdle()
   }
 
   /** Durable delivery: `done` comes when the event is committed; or with an error, and then nothing was kept. */
@@ -158,13 +133,9 @@ export class Pipeline implements PoolConsumer {
         return done(error)
       }
       done(null)
-      if (this.#behind || this.#lanes.size >= WINDOW_EVENTS_MAX || this.#bytes >= WINDOW_BYTES_MAX) {
-        this.#behind = true
-        this.#askPump()
-      } else {
-        this.#lastQueuedId = inboxId
+      if (this.#inbox.take(inboxId, this.#hasRoom())) {
         this.#queue(new Delivery(record, inboxId, this.#keyOf(record), 0, null, performance.now()))
-      }
+      } else this.#askPump()
     })
   }
 
@@ -174,8 +145,8 @@ export class Pipeline implements PoolConsumer {
    * accepted durably instead.
    */
   invoke(record: Buffer, reply: Reply | null): void {
-    if (this.#closed) return reply?.(failedAnswer(503, 'The function was stopped'))
-    if (this.#lanes.size >= WINDOW_EVENTS_MAX || this.#bytes >= WINDOW_BYTES_MAX) {
+    if (this.#isClosed) return reply?.(failedAnswer(503, 'The function was stopped'))
+    if (!this.#hasRoom()) {
       if (!reply) return this.accept(record, () => {})
       this.counters.refused++
       return reply(failedAnswer(503, 'Too many events wait for this function'))
@@ -186,18 +157,16 @@ export class Pipeline implements PoolConsumer {
     if (reply && !this.#availabilityTimer) this.#watchAvailability(this.#settings.workerAvailabilityTimeoutMs)
   }
 
-  /** A dead letter was put back into the inbox under an id below those already read: it is queued by hand. */
+  /** A dead letter was put back into the inbox. */
   requeue(record: Buffer, inboxId: number): void {
-    if (this.#behind && inboxId > this.#lastQueuedId) return void this.#refill()
-    this.#lastQueuedId = Math.max(this.#lastQueuedId, inboxId)
-    this.#queue(new Delivery(record, inboxId, this.#keyOf(record), 0, null, performance.now()))
+    if (this.#inbox.takeReplayed(inboxId)) this.#queue(new Delivery(record, inboxId, this.#keyOf(record), 0, null, performance.now()))
+    else void this.#inbox.read()
   }
 
   onResult(delivery: Delivery, result: Buffer): void {
     this.#started--
-    if (delivery.isVoid) {
-      this.#takeBack(delivery)
-    } else if (result.readUInt16LE(AT.status) >= 500) {
+    if (delivery.isVoid) this.#takeBack(delivery)
+    else if (result.readUInt16LE(AT.status) >= 500) {
       const head = headOf(result)
       const error = findItem(head, Tag.error) ?? `Handler answered status ${result.readUInt16LE(AT.status)}`
       this.#failed(delivery, error, findItem(head, Tag.stack) ?? '', result)
@@ -206,9 +175,7 @@ export class Pipeline implements PoolConsumer {
       this.counters.handled++
       delivery.reply?.(answerOf(result))
       this.#release(delivery)
-    } else {
-      this.#settle(delivery, result)
-    }
+    } else this.#settle(delivery, result)
     this.#askPump()
   }
 
@@ -225,6 +192,10 @@ export class Pipeline implements PoolConsumer {
     this.#askPump()
   }
 
+  #hasRoom(): boolean {
+    return this.#lanes.size < WINDOW_EVENTS_MAX && this.#bytes < WINDOW_BYTES_MAX
+  }
+
   #queue(delivery: Delivery): void {
     this.#bytes += delivery.record.length
     this.#lanes.push(delivery)
@@ -234,56 +205,35 @@ export class Pipeline implements PoolConsumer {
   #release(delivery: Delivery): void {
     this.#bytes -= delivery.record.length
     this.#lanes.release(delivery)
-    this.#settleIdle()
+    this.#tellIdle()
   }
 
   #askPump(): void {
-    if (this.#pumpAsked) return
-    this.#pumpAsked = true
+    if (this.#isPumpAsked) return
+    this.#isPumpAsked = true
     // At the end of this turn of the loop: all that it brought goes to the workers with one doorbell.
     setImmediate(this.#pump)
   }
 
   readonly #pump = (): void => {
-    this.#pumpAsked = false
+    this.#isPumpAsked = false
     const pool = this.#pool
-    if (this.#paused || !pool) return
-    let offered = false
-    while (this.#settling < SETTLING_MAX && this.#started < this.#aheadMax) {
+    if (this.#isPaused || !pool) return
+    let isOffered = false
+    while (this.#settling < SETTLING_MAX && this.#started < this.#ahead.max) {
       const delivery = this.#lanes.take()
       if (!delivery) break
-      if (this.#mustForget) delivery.record.writeUInt16LE(FORGET_STATE, AT.status)
+      this.#ahead.mark(delivery)
       if (!pool.offer(delivery)) {
         this.#lanes.untake(delivery)
         break
       }
+      this.#ahead.given()
       this.#started++
-      this.#mustForget = false
-      offered = true
+      isOffered = true
     }
-    if (offered) pool.flush()
-    if (this.#behind && this.#lanes.size < WINDOW_EVENTS_MAX / 2) void this.#refill()
-  }
-
-  async #refill(): Promise<void> {
-    if (this.#reading || this.#closed || !this.#behind) return
-    this.#reading = true
-    try {
-      const rows = await this.#parts.store.readInbox(this.source, this.#lastQueuedId, REFILL_ROWS, REFILL_BYTES)
-      if (this.#closed) return
-      // The store answers in order: an event committed after this read is told after it, and is queued then.
-      if (rows.length === 0) this.#behind = false
-      const now = performance.now()
-      for (const row of rows) {
-        this.#lastQueuedId = row.inboxId
-        this.#queue(new Delivery(row.record, row.inboxId, this.#keyOf(row.record), row.attempt, null, now))
-      }
-    } catch (error) {
-      // The store says itself, once, when it cannot go on; reading again is for the next start.
-      this.#parts.logger.error({ error: (error as Error).message }, 'cannot read the inbox')
-    } finally {
-      this.#reading = false
-    }
+    if (isOffered) pool.flush()
+    if (this.#inbox.isBehind && this.#lanes.size < WINDOW_EVENTS_MAX / 2) void this.#inbox.read()
   }
 
   #keyOf(record: Buffer): string {
@@ -291,143 +241,62 @@ export class Pipeline implements PoolConsumer {
     return (this.#settings.orderKey === 'topic' && findItem(headOf(record), Tag.topic)) || '*'
   }
 
-  /**
-   * Run-ahead: an event failed, and later ones are at the worker already. Those of its key must come after it; and if state was
-   * written that will not be kept, everything that may have read it is handled again too.
-   */
-  #takeBackWhatIsAhead(failed: Delivery): void {
-    this.#aheadMax = AHEAD_AFTER_FAILURE
-    this.#goodInARow = 0
-    const everything = failed.operations.some(changesState)
-    if (everything) this.#mustForget = true
-    this.#pool?.forEachInFlight((delivery) => {
-      if (everything || (delivery.key === failed.key && delivery.key !== '')) delivery.isVoid = true
-    })
-  }
-
-  #takeBack(delivery: Delivery): void {
-    delivery.isVoid = false
-    if (delivery.operations.some(changesState)) {
-      this.#mustForget = true
-      this.#pool?.forEachInFlight((other) => {
-        other.isVoid = true
-      })
-    }
-    delivery.dropOperations()
-    this.#lanes.putBack(delivery)
-  }
-
-  #growAhead(): void {
-    if (++this.#goodInARow < GOOD_TO_GROW) return
-    this.#goodInARow = 0
-    this.#aheadMax = this.#aheadMax * 2 > AHEAD_FULL ? Infinity : this.#aheadMax * 2
-  }
-
-  /** ONE step: publishes first (they are inputs of other triggers, in the same or an earlier commit), then ack + emits + state. */
   #settle(delivery: Delivery, result: Buffer): void {
-    const operations = delivery.operations
-    for (const operation of operations) {
-      const refusal = refusalOf(operation)
-      if (refusal !== undefined) return this.#failed(delivery, refusal, '', null)
-      if (operation[AT.kind] !== Kind.emit) continue
-      const name = findItem(headOf(operation), Tag.stream) ?? ''
-      const stream = this.#parts.streams.idOf(name)
-      if (stream === undefined) return this.#openThenSettle(name, delivery, result)
-      operation.writeUInt16LE(stream, AT.source)
+    if (this.#isOpeningStream) {
+      this.#unsettled.push({ delivery, result })
+      return
     }
-    const { outputStream } = this.#settings
-    if (outputStream !== null && result.length > EMIT_BYTES_MAX) {
-      return this.#failed(
-        delivery,
-        `Cannot keep an answer of ${result.length} bytes in stream ${outputStream}: at most ${EMIT_BYTES_MAX}`,
-        '',
-        null,
-      )
-    }
-    if (outputStream !== null && this.#parts.streams.idOf(outputStream) === undefined) {
-      return this.#openThenSettle(outputStream, delivery, result)
-    }
-    for (const operation of operations) {
-      if (operation[AT.kind] === Kind.publish) this.#parts.publish(operation, this.#settings.functionName)
-    }
+    const { outputStream, functionName } = this.#settings
+    const refusal = this.#outcomes.refusal(delivery, result, outputStream)
+    if (refusal !== undefined) return this.#failed(delivery, refusal, '', null)
+    const unopened = this.#outcomes.unopenedStream(delivery, outputStream)
+    if (unopened !== undefined) return this.#openThenSettle(unopened, delivery, result)
+    this.#outcomes.publish(delivery, functionName)
     this.#commit(delivery, result)
     this.#release(delivery)
-    if (this.#aheadMax !== Infinity) this.#growAhead()
+    this.#ahead.good()
   }
 
   #openThenSettle(stream: string, delivery: Delivery, result: Buffer): void {
+    this.#isOpeningStream = true
     this.#settling++
-    this.#parts.streams.open(stream).then(
-      () => {
-        this.#settling--
-        this.#settle(delivery, result)
-      },
-      (error: Error) => {
-        this.#settling--
-        this.#failed(delivery, error.message, '', null)
-      },
-    )
+    const opened = (error?: Error) => {
+      this.#isOpeningStream = false
+      this.#settling--
+      const behind = this.#unsettled
+      this.#unsettled = []
+      if (error) this.#failed(delivery, error.message, '', null, 500, behind)
+      else this.#settle(delivery, result)
+      for (const next of behind) {
+        if (next.delivery.isVoid) this.#takeBack(next.delivery)
+        else this.#settle(next.delivery, next.result)
+      }
+      this.#askPump()
+    }
+    this.#parts.streams.open(stream).then(() => opened(), opened)
   }
 
   #commit(delivery: Delivery, result: Buffer): void {
-    const { store, streams } = this.#parts
-    const { outputStream } = this.#settings
     this.#settling++
-    store.begin(this.source, delivery.inboxId)
-    for (const operation of delivery.operations) {
-      switch (operation[AT.kind]) {
-        case Kind.emit: {
-          const stream = operation.readUInt16LE(AT.source)
-          this.#stamp(operation)
-          store.emit(stream, operation)
-          this.#touched.add(stream)
-          break
-        }
-        case Kind.stateSet: {
-          const key = findItem(headOf(operation), Tag.key) ?? ''
-          const value = bodyOf(operation)
-          store.setState(this.#state.fn, key, value)
-          this.#state.put(key, value)
-          break
-        }
-        case Kind.stateDelete: {
-          const key = findItem(headOf(operation), Tag.key) ?? ''
-          store.deleteState(this.#state.fn, key)
-          this.#state.put(key, null)
-          break
-        }
+    this.#outcomes.write(delivery, result, this.#settings.outputStream, (error, settled) => {
+      this.#settling--
+      if (error) this.#notCommitted(error, delivery, result)
+      else {
+        if (settled) this.counters.handled++
+        delivery.reply?.(answerOf(result))
+        if (this.#outcomes.touched.size > 0) this.#parts.onRows(this.#outcomes.touched)
       }
-    }
-    if (outputStream !== null && result.readUInt32LE(AT.bodyLength) > 0) {
-      const output = Buffer.from(result)
-      output[AT.kind] = Kind.emit
-      output.fill(0, AT.ticket, AT.ticket + 8)
-      this.#stamp(output)
-      store.emit(streams.idOf(outputStream)!, output)
-      this.#touched.add(streams.idOf(outputStream)!)
-    }
-    store.end((error, settled) => this.#onCommitted(error, settled, delivery, result))
+      this.#tellIdle()
+      if (this.#lanes.readyCount > 0 || this.#inbox.isBehind) this.#askPump()
+    })
   }
 
-  #onCommitted(error: Error | null, settled: boolean, delivery: Delivery, result: Buffer): void {
-    this.#settling--
-    if (error) {
-      if (delivery.reply) delivery.reply(failedAnswer(isRetryable(error) ? 507 : 500, error.message))
-      else if (isRetryable(error)) this.#commitLater(delivery, result)
-      // A store that ended: the event is still in the inbox, for the next start.
-      else this.#parts.logger.error({ error: error.message }, 'cannot keep the outcome of an event')
-    } else {
-      if (settled) this.counters.handled++
-      delivery.reply?.(answerOf(result))
-      if (this.#touched.size > 0) this.#parts.onRows(this.#touched)
-    }
-    this.#settleIdle()
-    if (this.#lanes.readyCount > 0 || this.#behind) this.#askPump()
-  }
-
-  /** The handler ran; only keeping its outcome failed (disk or stream full). The same step is offered again. */
-  #commitLater(delivery: Delivery, result: Buffer): void {
-    if (this.#closed) return
+  /** The handler ran; only keeping its outcome failed. With a full disk or stream the same step is offered again. */
+  #notCommitted(error: Error, delivery: Delivery, result: Buffer): void {
+    const isFull = error instanceof DunlinError && error.retryable
+    if (delivery.reply) return delivery.reply(failedAnswer(isFull ? 507 : 500, error.message))
+    // A store that ended: the event is still in the inbox, for the next start.
+    if (!isFull || this.#isClosed) return this.#parts.logger.error({ error: error.message }, 'cannot keep the outcome of an event')
     this.#settling++
     this.#later(SETTLE_RETRY_MS, () => {
       this.#settling--
@@ -435,20 +304,35 @@ export class Pipeline implements PoolConsumer {
     })
   }
 
-  #failed(delivery: Delivery, error: string, stack: string, result: Buffer | null, status = 500): void {
+  /** `behind`: outcomes of later events that are known and not settled (run-ahead). */
+  #failed(
+    delivery: Delivery,
+    error: string,
+    stack: string,
+    result: Buffer | null,
+    status = 500,
+    behind: readonly { delivery: Delivery }[] = [],
+  ): void {
     this.counters.failed++
-    if (this.#lanes.isRunAhead) this.#takeBackWhatIsAhead(delivery)
+    const { maxAttempts, retryFirstMs, retryMaxMs, functionName, version } = this.#settings
+    this.#parts.onFailure(functionName, error, stack, delivery.attempt)
+    if (this.#lanes.isRunAhead) {
+      this.#ahead.failed(delivery, (visit) => {
+        for (const next of behind) visit(next.delivery)
+        this.#pool?.forEachInFlight(visit)
+      })
+    }
     delivery.dropOperations()
     if (delivery.reply) {
       delivery.reply(result ? answerOf(result) : failedAnswer(status, error))
       return this.#release(delivery)
     }
     delivery.failures++
-    const { maxAttempts, retryFirstMs, retryMaxMs, functionName, version } = this.#settings
-    if (delivery.failures >= maxAttempts)
-      return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
-    this.counters.retried++
     this.#lanes.hold(delivery)
+    if (delivery.failures >= maxAttempts) {
+      return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
+    }
+    this.counters.retried++
     if (delivery.inboxId > 0) this.#parts.store.retryLater(delivery.inboxId, delivery.failures)
     this.#later(ceilingMs(delivery.failures, { firstMs: retryFirstMs, maxMs: retryMaxMs }), () => {
       this.#lanes.untake(delivery)
@@ -456,14 +340,11 @@ export class Pipeline implements PoolConsumer {
     })
   }
 
-  #bury(delivery: Delivery, letter: Parameters<Store['bury']>[2]): void {
+  #bury(delivery: Delivery, letter: DeadLetterReason): void {
     this.#settling++
     this.#parts.store.bury(this.source, delivery.inboxId, letter, delivery.inboxId > 0 ? null : delivery.record, (error) => {
       this.#settling--
-      if (error) {
-        this.#later(SETTLE_RETRY_MS, () => this.#bury(delivery, letter))
-        return
-      }
+      if (error) return this.#later(SETTLE_RETRY_MS, () => this.#bury(delivery, letter))
       this.counters.buried++
       this.#parts.logger.warn(
         { error: letter.error, attempts: letter.attempts, function: letter.function },
@@ -474,26 +355,24 @@ export class Pipeline implements PoolConsumer {
     })
   }
 
+  #takeBack(delivery: Delivery): void {
+    this.#ahead.takenBack(delivery, (visit) => {
+      for (const next of this.#unsettled) visit(next.delivery)
+      this.#pool?.forEachInFlight(visit)
+    })
+    delivery.dropOperations()
+    this.#lanes.putBack(delivery)
+  }
+
   #later(ms: number, act: () => void): void {
     const timer = setTimeout(() => {
-      this.#retries.delete(timer)
+      this.#timers.delete(timer)
       act()
     }, ms)
-    this.#retries.add(timer)
+    this.#timers.add(timer)
   }
 
-  /** An emitted event gets its identity from the agent: a guest needs no clock and no randomness. */
-  #stamp(record: Buffer): void {
-    if (getU64(record, AT.timeUs) !== 0) return
-    const { clock, ids } = this.#parts
-    const timeUs = clock.nowUs()
-    putU64(record, AT.timeUs, timeUs)
-    putU64(record, AT.monotonicNs, clock.monotonicNs())
-    ids.write(record, AT.id, timeUs / 1000)
-    record.writeUInt32LE(this.#parts.store.boot, AT.boot)
-    record[AT.flags] = CLOCK_QUALITIES.indexOf(clock.quality) << CLOCK_SHIFT
-  }
-
+  /** A caller that waits longer than it should for a free worker is told so. */
   #watchAvailability(ms: number): void {
     this.#availabilityTimer = setTimeout(() => {
       this.#availabilityTimer = undefined
@@ -510,29 +389,14 @@ export class Pipeline implements PoolConsumer {
     }, ms)
   }
 
-  #settleIdle(): void {
-    if (!this.#paused || this.#started > 0 || this.#settling > 0 || this.#idle.length === 0) return
+  #isIdle(): boolean {
+    return this.#started === 0 && this.#settling === 0
+  }
+
+  #tellIdle(): void {
+    if (!this.#isPaused || !this.#isIdle() || this.#idle.length === 0) return
     const waiting = this.#idle
     this.#idle = []
     for (const resolve of waiting) resolve()
   }
 }
-
-/** What a handler asked for and the store can never keep. */
-function refusalOf(operation: Buffer): string | undefined {
-  const kind = operation[AT.kind]
-  const bytesMax = kind === Kind.emit ? EMIT_BYTES_MAX : RECORD_BYTES_MAX
-  if (operation.length > bytesMax) return `Cannot keep ${operation.length} bytes in one piece: at most ${bytesMax}`
-  if (kind !== Kind.stateSet && kind !== Kind.stateDelete) return undefined
-  const keyBytes = Buffer.byteLength(findItem(headOf(operation), Tag.key) ?? '')
-  return keyBytes >= 1 && keyBytes <= STATE_KEY_BYTES_MAX
-    ? undefined
-    : `Cannot use a state key of ${keyBytes} bytes: expected 1 to ${STATE_KEY_BYTES_MAX}`
-}
-
-function changesState(operation: Buffer): boolean {
-  const kind = operation[AT.kind]
-  return kind === Kind.stateSet || kind === Kind.stateDelete
-}
-
-const isRetryable = (error: Error): boolean => error instanceof DunlinError && error.retryable

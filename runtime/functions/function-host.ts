@@ -194,10 +194,10 @@ export class FunctionHost {
   /** Takes no new events, lets running ones end within `graceMs`; the rest stays in the inbox. */
   async stop(graceMs: number): Promise<void> {
     const lines = [...this.#lines.values()]
-    await Promise.all(lines.map((line) => line.trigger?.stop()))
+    await Promise.all(lines.map(async (line) => line.trigger?.stop()))
     await Promise.all(lines.map((line) => withinMs(line.pipeline.pause(), graceMs)))
     for (const { pipeline } of lines) pipeline.close()
-    await Promise.all(lines.map((line) => line.pool?.stop(graceMs)))
+    await Promise.all(lines.map(async (line) => line.pool?.stop(graceMs)))
     this.#lines.clear()
   }
 

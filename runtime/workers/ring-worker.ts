@@ -88,7 +88,7 @@ export class RingWorker implements Worker {
       this.#refused = false
       this.#options.host.onRoom(this)
     }
-    guest.exited.then((reason) => this.#onExited(reason))
+    void guest.exited.then((reason) => this.#onExited(reason))
     const timer = setTimeout(
       () => this.#kill(new FunctionError('worker-start-timeout', `Worker was not ready within ${START_TIMEOUT_MS} ms`)),
       START_TIMEOUT_MS,

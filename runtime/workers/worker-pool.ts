@@ -132,7 +132,7 @@ export class WorkerPool implements WorkerHost {
     this.#stopping = true
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
-    await Promise.all(this.#workers.map((worker) => worker?.stop(graceMs)))
+    await Promise.all(this.#workers.map(async (worker) => worker?.stop(graceMs)))
   }
 
   onResult(worker: Worker, delivery: Delivery, result: Buffer): void {

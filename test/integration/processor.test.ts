@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -15,7 +15,7 @@ ${more}
 ${triggers}`
 const MQTT = `    in: { kind: mqtt, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }`
 
-const withRig = test.macro(async (t, run: (t: import('ava').ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
+const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
   const rig = await ProcessorRig.open(tempDir(t))
   try {
     await run(t, rig)
@@ -169,6 +169,7 @@ for (const [title, [runtime, file, source, reason]] of Object.entries(failing)) 
     t.like(letter, { function: 'f', version: '1', attempts: 2 })
     t.regex(letter!.error, reason)
     t.is(bodyOf(letter!.record).toString(), 'bad')
+    t.true(rig.logs.some(({ level, message }) => level === 40 && message.startsWith('attempt 1 failed') && reason.test(message)))
     t.deepEqual((await rig.rows('out')).sort(), ['a', 'b', 'c'])
     t.like((await rig.store.ledger()).sources[0]!, { accepted: 4, delivered: 3, dead: 1, waiting: 0, balanced: true })
   })

@@ -1,4 +1,4 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { request } from 'node:http'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -9,7 +9,7 @@ interface Response {
   readonly body: string
 }
 
-const withRig = test.macro(async (t, run: (t: import('ava').ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
+const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
   const rig = await ProcessorRig.open(tempDir(t))
   try {
     await run(t, rig)

@@ -70,18 +70,13 @@ export class Fleet {
   async startAgent(): Promise<void> {
     const args = [
       join(import.meta.dirname, '../../agent/main.ts'),
-      ...[
-        '--config',
-        join(this.folder, 'agent.yaml'),
-        '--data-dir',
-        join(this.folder, 'agent'),
-        '--name',
-        'device-1',
-        '--http-listen',
-        '127.0.0.1:0',
-      ],
-      ...['--broker-listen', `127.0.0.1:${this.brokerPort}`, '--hub', `https://127.0.0.1:${this.#apiPort}`],
-      ...['--claim-token-file', join(this.folder, 'claim-token')],
+      `--config=${join(this.folder, 'agent.yaml')}`,
+      `--data-dir=${join(this.folder, 'agent')}`,
+      '--name=device-1',
+      '--http-listen=127.0.0.1:0',
+      `--broker-listen=127.0.0.1:${this.brokerPort}`,
+      `--hub=https://127.0.0.1:${this.#apiPort}`,
+      `--claim-token-file=${join(this.folder, 'claim-token')}`,
     ]
     mkdirSync(join(this.folder, 'agent'), { recursive: true })
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -8,7 +8,7 @@ import { tempDir } from './temp-dir.ts'
 const DISK_BYTES = 16 * 1024 * 1024
 
 /** Mounts it for the test; `unmount` is called at the test's end when the test did not. */
-export function mountSmallDisk(t: ExecutionContext): { mount: string; unmount(): void } {
+export function mountSmallDisk(t: ExecutionContext): { mount: string; unmount: () => void } {
   const folder = tempDir(t)
   const image = join(folder, 'disk.img')
   const mount = join(folder, 'mnt')
