@@ -85,13 +85,13 @@ async function wire({ config, logger, onBroken = () => {} }: HubOptions, closer:
   const tokens = new ClaimTokens(database, audit, authority.fingerprint)
   const devices = new Devices(database, audit)
   devices.open()
-  const enrolment = new Enrolment(
-    { database, audit, tokens, devices, authority },
-    { certificateLifetimeMs: limits.deviceCertificateMs, devicesMax: limits.devicesMax },
-  )
   const functions = new Functions({ database, blobs, trust, audit })
   functions.open()
   const releases = new Releases({ database, functions, audit })
+  const enrolment = new Enrolment(
+    { database, audit, tokens, devices, authority, releases },
+    { certificateLifetimeMs: limits.deviceCertificateMs, devicesMax: limits.devicesMax },
+  )
 
   const commit = new GroupCommit(database, { onBroken })
   closer.push(() => commit.flush())

@@ -67,6 +67,10 @@ export class HubClient {
     await this.#send('PUT', path, bytes, 'application/octet-stream')
   }
 
+  async delete(path: string): Promise<unknown> {
+    return jsonOf(await this.#send('DELETE', path))
+  }
+
   close(): void {
     this.#agent.destroy()
   }

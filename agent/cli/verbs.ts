@@ -171,6 +171,37 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .action(action(async (call, options) => (await import('./verbs/get-dead-letters.ts')).getDeadLetters(call, options as never)))
 
   program
+    .command('create')
+    .description('create a claim-token, which lets devices enrol')
+    .command('claim-token')
+    .description('a token that lets devices enrol; it is shown this once')
+    .option('--uses <n>', 'so many devices', whole(1, 100_000), 1)
+    .option('--expires <duration>', 'for so long', '24h')
+    .option('--label <text>', 'what it is for')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('create claim-token', 'create claim-token --uses 1000 --expires 168h --label "line 4" > token'))
+    .action(action(async (call, options) => (await import('./verbs/create-claim-token.ts')).createClaimToken(call, options as never)))
+  program
+    .command('delete')
+    .description('delete a device: decommission it')
+    .command('device')
+    .argument('<id>')
+    .description('decommission a device: its certificate is refused from now on; its events stay')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('delete device pump-7'))
+    .action(action(async (call, id: string) => (await import('./verbs/delete-device.ts')).deleteDevice(call, id)))
+  program
+    .command('replay')
+    .argument('<id>', 'of a dead letter', whole(1, Number.MAX_SAFE_INTEGER))
+    .description('handle a dead letter of this device again')
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('replay 3'))
+    .action(action(async (call, id: number) => (await import('./verbs/replay.ts')).replay(call, id)))
+
+  program
     .command('status')
     .description('hub, device, link, functions, rates, what waits, dead letters: one screen')
     .addOption(output())

@@ -107,4 +107,12 @@ export const migrations: readonly string[] = [
     detail TEXT
   ) STRICT;
   `,
+  `
+  CREATE TABLE default_assignments (
+    function TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    disabled INTEGER NOT NULL DEFAULT 0,
+    FOREIGN KEY (function, version) REFERENCES functions (name, version)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

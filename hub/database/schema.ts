@@ -8,6 +8,7 @@ export interface Schema {
   claim_tokens: ClaimTokenTable
   functions: FunctionTable
   assignments: AssignmentTable
+  default_assignments: DefaultAssignmentTable
   releases: ReleaseTable
   streams: StreamTable
   stream_ranges: StreamRangeTable
@@ -59,6 +60,13 @@ export interface FunctionTable {
   created_ms: number
   /** 1: the publisher took the version out of its targets. */
   withdrawn: number
+}
+
+/** What a device gets when it enrols: what was released to all. */
+export interface DefaultAssignmentTable {
+  function: string
+  version: number
+  disabled: number
 }
 
 export interface AssignmentTable {

@@ -12,6 +12,7 @@ import type { HubDatabase } from '../database/hub-database.ts'
 import type { Audit } from './audit.ts'
 import { checkUsable, type ClaimTokens } from './claim-tokens.ts'
 import { digestOf, spkiOf, type Device, type Devices } from './devices.ts'
+import type { Releases } from './releases.ts'
 
 export interface EnrolmentOptions {
   readonly certificateLifetimeMs: number
@@ -29,10 +30,18 @@ export class Enrolment {
   readonly #tokens: ClaimTokens
   readonly #devices: Devices
   readonly #authority: CertificateAuthority
+  readonly #releases: Pick<Releases, 'assignDefaults'>
   readonly #options: EnrolmentOptions
 
   constructor(
-    parts: { database: HubDatabase; audit: Audit; tokens: ClaimTokens; devices: Devices; authority: CertificateAuthority },
+    parts: {
+      database: HubDatabase
+      audit: Audit
+      tokens: ClaimTokens
+      devices: Devices
+      authority: CertificateAuthority
+      releases: Pick<Releases, 'assignDefaults'>
+    },
     options: EnrolmentOptions,
   ) {
     this.#database = parts.database
@@ -40,6 +49,7 @@ export class Enrolment {
     this.#tokens = parts.tokens
     this.#devices = parts.devices
     this.#authority = parts.authority
+    this.#releases = parts.releases
     this.#options = options
   }
 
@@ -117,6 +127,7 @@ export class Enrolment {
     this.#database.run(
       query.insertInto('devices').values({ id: request.name, ...values, desired_revision: 0, connected: 0, created_ms: Date.now() }),
     )
+    this.#releases.assignDefaults(request.name)
   }
 }
 

@@ -21,7 +21,7 @@ export const ReleaseRequest = v.strictObject({
     [],
   ),
   remove: v.optional(v.pipe(v.array(name), v.maxLength(FUNCTIONS_PER_DEVICE_MAX)), []),
-  /** `*`: every device that is accepted now. */
+  /** `*`: every device that is accepted now, and every one that enrols later. */
   devices: v.union([v.literal('*'), v.pipe(v.array(v.pipe(v.string(), v.regex(DEVICE_ID_PATTERN))), v.minLength(1), v.maxLength(10_000))]),
 })
 export type ReleaseRequest = v.InferOutput<typeof ReleaseRequest>
@@ -59,6 +59,7 @@ export class Releases {
       }
     }
     const release = this.#database.transaction(() => {
+      if (request.devices === '*') this.#changeDefaults(request)
       const changed = this.#targets(request.devices).filter((device) => this.#change(device, request))
       const devices = changed.map(({ id }) => id)
       const row = { created_ms: Date.now(), request: JSON.stringify(request), devices: JSON.stringify(devices) }
@@ -68,6 +69,18 @@ export class Releases {
     })
     this.onChanged(release.devices)
     return release
+  }
+
+  /** A device that has just enrolled gets what was released to all. Part of the enrolment's transaction. */
+  assignDefaults(device: string): void {
+    const { query } = this.#database
+    const { num } = this.#database.first(query.selectFrom('devices').select('num').where('id', '=', device))!
+    const defaults = this.#database
+      .all(query.selectFrom('default_assignments').selectAll())
+      .filter(({ function: name, version }) => this.#functions.find(name, version))
+    if (defaults.length === 0) return
+    for (const row of defaults) this.#database.run(query.insertInto('assignments').values({ device: num, ...row }))
+    this.#database.run(query.updateTable('devices').set({ desired_revision: 1 }).where('num', '=', num))
   }
 
   desired(device: string): Desired {
@@ -93,6 +106,16 @@ export class Releases {
         })
       return device
     })
+  }
+
+  #changeDefaults({ functions, remove }: ReleaseRequest): void {
+    const { query } = this.#database
+    for (const name of [...remove, ...functions.map((fn) => fn.name)]) {
+      this.#database.run(query.deleteFrom('default_assignments').where('function', '=', name))
+    }
+    for (const { name, version, disabled } of functions) {
+      this.#database.run(query.insertInto('default_assignments').values({ function: name, version, disabled: disabled ? 1 : 0 }))
+    }
   }
 
   /** Whether anything changed. */

@@ -7,7 +7,9 @@ import test from 'ava'
 import { dunlin } from '../support/cli.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const VERBS = ['up', 'hub', 'agent', 'run', 'invoke', 'deploy', 'get', 'status', 'logs', 'version']
+const VERBS = ['up', 'hub', 'agent', 'run', 'invoke', 'deploy', 'get', 'create', 'delete', 'replay', 'status', 'logs', 'version']
+/** Verbs that only name what they are about. */
+const GROUPS = new Set(['get', 'create', 'delete'])
 
 test('dunlin --help names every verb and exits with 0', async (t) => {
   const { code, out } = await dunlin(['--help'])
@@ -17,7 +19,8 @@ test('dunlin --help names every verb and exits with 0', async (t) => {
 
 test('each verb has help with examples', async (t) => {
   const verbs = [
-    ...VERBS.filter((verb) => verb !== 'get'),
+    ...VERBS.filter((verb) => !GROUPS.has(verb)),
+    ...['create claim-token', 'delete device'],
     ...['devices', 'functions', 'streams', 'events', 'dead-letters'].map((kind) => `get ${kind}`),
   ]
   const answers = await Promise.all(verbs.map((verb) => dunlin([...verb.split(' '), '--help'])))
@@ -57,6 +60,9 @@ test('every verb that asks a hub or an agent exits with 69 when nothing runs', a
     ['get', 'dead-letters'],
     ['logs'],
     ['invoke', 'x'],
+    ['create', 'claim-token'],
+    ['delete', 'device', 'x'],
+    ['replay', '1'],
   ]
   for (const { code, err } of await Promise.all(verbs.map((verb) => dunlin([...verb, '--home', home])))) {
     t.is(code, 69)

@@ -165,6 +165,15 @@ test('release reaches a device that is connected, and one that comes later', asy
   t.like(await next(4), { revision: 3, functions: [{ name: 'pump', version: 4 }] })
   t.deepEqual((await release({ remove: ['thermo'], devices: ['edge-1'] })).json.devices, [])
 
+  const newcomer = await enrol(hub, 'edge-3')
+  const newcomersLink = await connectDevice(hub, newcomer)
+  t.teardown(() => newcomersLink.endAsync(true))
+  const first = new Promise<Desired>((resolve) =>
+    newcomersLink.once('message', (_topic, payload) => resolve(JSON.parse(payload.toString()))),
+  )
+  await newcomersLink.subscribeAsync(topics.desired('edge-3'), { qos: 1 })
+  t.like(await first, { revision: 1, functions: [{ name: 'thermo', version: 1, disabled: false }] })
+
   t.is((await release({ functions: [{ name: 'pump', version: 5 }], devices: '*' })).json.error.code, 'function-unknown')
   t.is((await release({ functions: [], devices: ['nobody'] })).status, 404)
 
