@@ -6,11 +6,21 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Reported } from '../../config/wire.ts'
 import type { Ledger } from '../../runtime/store/store.ts'
 import { agentSocket } from '../../agent/local-api/socket-path.ts'
 import type { Publisher } from '../../agent/publisher/publisher.ts'
 import { getJson } from './agent-process.ts'
 import { call, claimToken, initialiseTrust, publish, spawnHub, type TestHub } from './hub.ts'
+
+type Functions = Record<string, Record<string, string>>
+type ReportedFunction = Reported['functions'][number]
+
+interface Device {
+  readonly id: string
+  readonly connected: boolean
+  readonly reported: Reported | null
+}
 
 type Teardown = { teardown(fn: () => unknown): void }
 
@@ -39,7 +49,7 @@ export class Fleet {
   }
 
   /** A hub with trust, and a device that is enrolled and runs `functions`: name -> its files. */
-  static async open(t: Teardown, functions: Record<string, Record<string, string>>, agentYaml = ''): Promise<Fleet> {
+  static async open(t: Teardown, functions: Functions, agentYaml = ''): Promise<Fleet> {
     const folder = mkdtempSync(join(tmpdir(), 'dunlin-fleet-'))
     writeFileSync(join(folder, 'agent.yaml'), agentYaml)
     const fleet = new Fleet(folder, [await freePort(), await freePort(), await freePort()])
@@ -97,30 +107,36 @@ export class Fleet {
   }
 
   /** Publishes a version of each function and assigns it; resolves when the device has committed them. */
-  async release(functions: Record<string, Record<string, string>>): Promise<void> {
+  async release(functions: Functions): Promise<void> {
+    const versions = await this.publishAndAssign(functions)
+    await this.until(async () => {
+      const found = await Promise.all(Object.entries(versions).map(([name, version]) => this.deployment(name, version)))
+      return found.every((fn) => fn?.state === 'committed' && fn.ready)
+    })
+  }
+
+  /** Returns the version of each function. */
+  async publishAndAssign(functions: Functions): Promise<Record<string, number>> {
+    const versions: Record<string, number> = {}
     for (const [name, files] of Object.entries(functions)) {
       const version = (this.#releases.get(name) ?? 0) + 1
       this.#releases.set(name, version)
+      versions[name] = version
       const answer = await publish(this.hub!, this.#publisher!, name, version, files)
       if (answer.status >= 300) throw new Error(`Not published: ${answer.bytes}`)
     }
     const wanted = [...this.#releases].map(([name, version]) => ({ name, version }))
     await call(this.hub!, 'POST', '/v1/releases', { body: { functions: wanted, devices: '*' } })
-    await this.until(async () => {
-      const [device] = await this.devices()
-      return wanted.every(({ name, version }) =>
-        device?.reported?.functions.some((fn) => fn.name === name && fn.version === version && fn.state === 'committed' && fn.ready),
-      )
-    })
+    return versions
   }
 
-  async devices(): Promise<
-    {
-      id: string
-      connected: boolean
-      reported: { functions: { name: string; version: number; state: string; ready: boolean; error?: string }[] } | null
-    }[]
-  > {
+  /** What the device has reported of a version. */
+  async deployment(name: string, version: number): Promise<ReportedFunction | undefined> {
+    const [device] = await this.devices()
+    return device?.reported?.functions.find((fn) => fn.name === name && fn.version === version)
+  }
+
+  async devices(): Promise<Device[]> {
     return (await call(this.hub!, 'GET', '/v1/devices')).json.devices
   }
 
