@@ -8,10 +8,16 @@ import { loadAgentConfig, type AgentOverrides } from '../config/agent-config.ts'
 import type { LogLevelName } from '../config/agent-types.ts'
 import { codeOf, describeError } from '../runtime/base/errors.ts'
 import { exitWithParent } from '../runtime/base/exit-with-parent.ts'
-import { openLogger, type Logger } from '../runtime/base/log.ts'
+import { openLogger } from '../runtime/base/log.ts'
+import { closeOnSignal, endWith } from '../runtime/base/process-end.ts'
 import { openAgent, type Agent } from './agent.ts'
 
-const EXIT = { failed: 1, usage: 2, tryAgain: 75, config: 78, interrupted: 130 } as const
+const EXIT = { failed: 1, usage: 2, tryAgain: 75, config: 78 } as const
+const START_EXIT: Readonly<Record<string, number>> = {
+  'config-invalid': EXIT.config,
+  'port-taken': EXIT.config,
+  'data-dir-locked': EXIT.tryAgain,
+}
 const STOP_MS_MAX = 15_000
 /** The store lost its disk: a new start reads what is there and goes on. */
 const EXIT_DISK = EXIT.tryAgain
@@ -36,9 +42,9 @@ async function main(): Promise<void> {
   try {
     agent = await openAgent({ config, logger, onFatal, ...(flags.run === undefined ? {} : { source: flags.run }) })
   } catch (error) {
-    fail(describeError(error), codeOf(error) === 'config-invalid' ? EXIT.config : EXIT.failed)
+    endWith(describeError(error), START_EXIT[codeOf(error)] ?? EXIT.failed)
   }
-  stopOnSignal(agent, logger)
+  closeOnSignal(agent, logger, STOP_MS_MAX)
   exitWithParent()
   const { broker, http, socket, device } = agent
   process.stdout.write(`${JSON.stringify({ event: 'ready', broker, http, socket, device, pid: process.pid })}\n`)
@@ -62,7 +68,7 @@ function readFlags() {
       },
     }).values
   } catch (error) {
-    return fail(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
+    return endWith(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
   }
 }
 
@@ -85,25 +91,4 @@ function overridesOf(flags: Flags): AgentOverrides {
   }
 }
 
-function stopOnSignal(agent: Agent, logger: Logger): void {
-  let isStopping = false
-  const stop = (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(EXIT.interrupted)
-    isStopping = true
-    logger.info({ signal }, 'stopping: running handlers may end')
-    setTimeout(() => process.exit(EXIT.failed), STOP_MS_MAX).unref()
-    agent.close().then(
-      () => process.exit(0),
-      (error: unknown) => fail(describeError(error), EXIT.failed),
-    )
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
-}
-
-function fail(text: string, code: number): never {
-  process.stderr.write(`${text}\n`)
-  process.exit(code)
-}
-
-main().catch((error: unknown) => fail(describeError(error), error instanceof ConfigError ? EXIT.config : EXIT.failed))
+main().catch((error: unknown) => endWith(describeError(error), error instanceof ConfigError ? EXIT.config : EXIT.failed))

@@ -8,7 +8,8 @@ import { loadHubConfig, type HubOverrides } from '../config/hub-config.ts'
 import type { LogLevelName } from '../config/agent-types.ts'
 import { codeOf, describeError } from '../runtime/base/errors.ts'
 import { exitWithParent } from '../runtime/base/exit-with-parent.ts'
-import { openLogger, type Logger } from '../runtime/base/log.ts'
+import { openLogger } from '../runtime/base/log.ts'
+import { closeOnSignal, endWith } from '../runtime/base/process-end.ts'
 import { openHub, type Hub } from './hub.ts'
 
 const EXIT = { failed: 1, usage: 2, tryAgain: 75, config: 78 } as const
@@ -31,9 +32,9 @@ async function main(): Promise<void> {
   try {
     hub = await openHub({ config, logger, onBroken })
   } catch (error) {
-    fail(describeError(error), START_EXIT[codeOf(error)] ?? EXIT.failed)
+    endWith(describeError(error), START_EXIT[codeOf(error)] ?? EXIT.failed)
   }
-  stopOnSignal(hub, logger)
+  closeOnSignal(hub, logger, STOP_TIMEOUT_MS)
   exitWithParent()
   const { api, gateway, caFile, adminTokenFile } = hub
   process.stdout.write(`${JSON.stringify({ event: 'ready', api, gateway, caFile, adminTokenFile, pid: process.pid })}\n`)
@@ -54,7 +55,7 @@ function readFlags() {
       },
     }).values
   } catch (error) {
-    return fail(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
+    return endWith(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
   }
 }
 
@@ -69,26 +70,4 @@ function overridesOf(flags: Omit<Flags, 'config'>): HubOverrides {
   }
 }
 
-/** The first signal stops cleanly; the second ends at once, and so does a stop that takes too long. */
-function stopOnSignal(hub: Hub, logger: Logger): void {
-  let isStopping = false
-  const stop = (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(EXIT.failed)
-    isStopping = true
-    logger.info({ signal }, 'stopping')
-    setTimeout(() => process.exit(EXIT.failed), STOP_TIMEOUT_MS).unref()
-    hub.close().then(
-      () => process.exit(0),
-      (error: unknown) => fail(describeError(error), EXIT.failed),
-    )
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
-}
-
-function fail(text: string, code: number): never {
-  process.stderr.write(`${text}\n`)
-  process.exit(code)
-}
-
-main().catch((error: unknown) => fail(describeError(error), error instanceof ConfigError ? EXIT.config : EXIT.failed))
+main().catch((error: unknown) => endWith(describeError(error), error instanceof ConfigError ? EXIT.config : EXIT.failed))

@@ -46,7 +46,7 @@ test('second agent on the same data directory ends with a message that names the
   const agent = await startAgent(folder, copyFunction)
   t.teardown(() => agent.stop())
   const { code, said } = await runToEnd(['--data-dir', join(folder, 'data'), '--broker-listen', '127.0.0.1:0'])
-  t.is(code, 1)
+  t.is(code, 75)
   t.regex(said, new RegExp(`${agent.child.pid}`))
   t.true(await publishOnce(agent.brokerPort, 'sensors/a', 'still here'))
 })
@@ -72,7 +72,7 @@ test('agent whose broker port is taken ends with the name of the setting', async
   t.teardown(() => server.close())
   const { port } = server.address() as { port: number }
   const { code, said } = await runToEnd(['--data-dir', join(tempDir(t), 'data'), '--broker-listen', `127.0.0.1:${port}`])
-  t.is(code, 1)
+  t.is(code, 78)
   t.regex(said, /broker\.listen/)
   t.regex(said, new RegExp(String(port)))
 })

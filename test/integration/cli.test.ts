@@ -20,7 +20,8 @@ test('dunlin --help names every verb and exits with 0', async (t) => {
 test('each verb has help with examples', async (t) => {
   const verbs = [
     ...VERBS.filter((verb) => !GROUPS.has(verb)),
-    ...['create claim-token', 'delete device'],
+    'create claim-token',
+    'delete device',
     ...['devices', 'functions', 'streams', 'events', 'dead-letters'].map((kind) => `get ${kind}`),
   ]
   const answers = await Promise.all(verbs.map((verb) => dunlin([...verb.split(' '), '--help'])))
