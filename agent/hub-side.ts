@@ -30,6 +30,8 @@ import { LogShipper } from './telemetry/log-shipper.ts'
 import { AGENT_VERSION } from './version.ts'
 
 const ENROL_RETRY = { firstMs: 500, maxMs: 60_000 }
+/** Whether there is another claim token. */
+const TOKEN_LOOK_MS = 2_000
 /** Stopping a function that is not desired any more. */
 const DEACTIVATE_MS = 5_000
 
@@ -155,9 +157,7 @@ export class HubSide {
     const { hub } = this.#options.config
     if (hub.url === null) return
     this.#enrolling = this.#enrol(hub.url).catch((error: unknown) => {
-      if (this.#stopping.signal.aborted) return
-      this.#enrolProblem = describeError(error)
-      this.#options.logger.error({ code: codeOf(error), error: this.#enrolProblem }, 'cannot enrol; the device runs without a hub')
+      if (!this.#stopping.signal.aborted) this.#options.logger.error({ error: describeError(error) }, 'enrolment ended')
     })
   }
 
@@ -189,26 +189,46 @@ export class HubSide {
     this.#closer.push(() => link.close())
   }
 
+  /** Until it works. The network's faults are tried again by themselves; after a refusal only another token is tried. */
   async #enrol(hubUrl: string): Promise<void> {
-    const { config, logger } = this.#options
-    const dir = identityDirectory(config.dataDir)
+    const { signal } = this.#stopping
+    let refused: string | undefined
     for (let attempt = 1; ; attempt++) {
-      try {
-        const claimToken = await this.#claimToken()
-        const name = config.name ?? hostname().toLowerCase()
-        const identity = await enrol({ hubUrl, claimToken, name, dir, facts: factsOf(), signal: this.#stopping.signal })
-        logger.info({ device: identity.device, hub: hubUrl }, 'enrolled')
-        if (config.hub.claimTokenFile !== null) await rm(config.hub.claimTokenFile, { force: true })
-        await this.belongTo(identity)
-        return this.#connect()
-      } catch (error) {
-        if (!(error instanceof DunlinError) || !error.retryable) throw error
-        const waitMs = fullJitterMs(attempt, ENROL_RETRY)
-        this.#enrolProblem = describeError(error)
-        logger.warn({ code: error.code, error: this.#enrolProblem, retryInMs: waitMs }, 'cannot enrol yet')
-        await sleep(waitMs, this.#stopping.signal)
-      }
+      const claimToken = await this.#claimToken().catch((error: unknown) => this.#cannotEnrol(error, TOKEN_LOOK_MS))
+      if (claimToken !== undefined && claimToken !== refused) {
+        try {
+          return await this.#enrolWith(hubUrl, claimToken)
+        } catch (error) {
+          const isRetryable = error instanceof DunlinError && error.retryable
+          if (!isRetryable) refused = claimToken
+          const waitMs = isRetryable ? fullJitterMs(attempt, ENROL_RETRY) : TOKEN_LOOK_MS
+          this.#cannotEnrol(error, waitMs)
+          await sleep(waitMs, signal)
+        }
+      } else await sleep(TOKEN_LOOK_MS, signal)
     }
+  }
+
+  async #enrolWith(hubUrl: string, claimToken: string): Promise<void> {
+    const { config, logger } = this.#options
+    const name = config.name ?? hostname().toLowerCase()
+    const dir = identityDirectory(config.dataDir)
+    const identity = await enrol({ hubUrl, claimToken, name, dir, facts: factsOf(), signal: this.#stopping.signal })
+    logger.info({ device: identity.device, hub: hubUrl }, 'enrolled')
+    if (config.hub.claimTokenFile !== null) await rm(config.hub.claimTokenFile, { force: true })
+    await this.belongTo(identity)
+    this.#connect()
+  }
+
+  /** Said once for each reason; the status tells it as long as it holds. */
+  #cannotEnrol(error: unknown, nextMs: number): undefined {
+    const problem = describeError(error)
+    if (problem === this.#enrolProblem) return
+    this.#enrolProblem = problem
+    this.#options.logger.warn(
+      { code: codeOf(error), error: problem, nextTryInMs: nextMs },
+      'cannot enrol yet; the device runs without a hub',
+    )
   }
 
   async #claimToken(): Promise<string> {

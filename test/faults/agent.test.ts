@@ -3,12 +3,13 @@ import { connect } from 'mqtt'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Ledger } from '../../runtime/store/store.ts'
 import { AGENT_MAIN, startAgent, type AgentProcess } from '../support/agent-process.ts'
 import { copyFunction } from '../support/example-functions.ts'
+import { claimToken, initialiseTrust, startHub } from '../support/hub.ts'
 import { needs } from '../support/packages.ts'
 import { hogDisk, mountSmallDisk } from '../support/small-disk.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -108,6 +109,27 @@ test('agent told to stop lets the running handler end, and keeps the events behi
   const { sources, streams } = await ledgerOf(again)
   t.like(sources[0]!, { accepted: 4, delivered: 4, waiting: 0, balanced: true })
   t.true(streams[0]!.balanced)
+})
+
+test('agent with a wrong claim token says so, runs without a hub, and enrols when it gets the right one', async (t) => {
+  const folder = tempDir(t)
+  const hub = await startHub({ dataDir: join(folder, 'hub') })
+  t.teardown(() => hub.stop())
+  await initialiseTrust(hub)
+  const right = await claimToken(hub)
+  const [scheme, , fingerprint] = right.split('.')
+  const file = join(folder, 'token')
+  writeFileSync(file, `${scheme}.${'A'.repeat(43)}.${fingerprint}`)
+  const agent = await startAgent(folder, copyFunction, ['--hub', hub.url, '--claim-token-file', file, '--name', 'board-1'])
+  t.teardown(() => agent.stop())
+  const link = async () => (await agent.get<{ link: { state: string; error?: string } }>('/v1/status')).link
+  await until(async () => (await link()).error !== undefined)
+  t.regex((await link()).error!, /claim token/i)
+  t.true(await publishOnce(agent.brokerPort, 'sensors/a', 'without a hub'))
+  writeFileSync(file, right)
+  await until(async () => (await link()).state === 'online')
+  t.false(existsSync(file))
+  t.false(agent.log().includes(right.split('.')[1]!))
 })
 
 needs(
