@@ -1,6 +1,6 @@
 /** A function's log line for people: `12:01:02.123 WARN anomaly  value is far off  {"sensor":"cpu"}`. */
 import type { Printer } from './printer.ts'
-import { oneLine } from './table.ts'
+import { oneLine, printable } from './table.ts'
 
 export interface LogLine {
   readonly time: string | null
@@ -23,5 +23,7 @@ export function logText({ time, level, function: name, message, fields, device }
     fields && typeof fields === 'object' && Object.keys(fields).length > 0
       ? `  ${printer.paint('dim', oneLine(JSON.stringify(fields)))}`
       : ''
-  return `${head.join(' ')}  ${oneLine(message)}${rest}`
+  // A stack trace keeps its lines, set in so that they are not taken for lines of the log.
+  const [first = '', ...more] = message.split('\n').filter((line) => line.trim() !== '')
+  return [`${head.join(' ')}  ${oneLine(first)}${rest}`, ...more.map((line) => `    ${printable(line)}`)].join('\n')
 }

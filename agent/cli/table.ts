@@ -25,9 +25,12 @@ function cellText(cell: Cell): string {
 
 /** Printable, on one line. */
 export function oneLine(text: string): string {
-  return stripVTControlCharacters(text)
-    .replace(/\s+/g, ' ')
-    .replace(/\p{Cc}/gu, '?')
+  return printable(text.replace(/\s+/g, ' '))
+}
+
+/** Nothing that could move the cursor or change colours. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '?')
 }
 
 export function cut(text: string, width: number): string {
