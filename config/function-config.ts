@@ -39,6 +39,8 @@ function compile(checker: Checker, file: string): FunctionConfig | null {
 
   const { metadata, spec } = document
   if (spec.retry.max < spec.retry.first) checker.add(['spec', 'retry', 'max'], 'expected at least retry.first, got less')
+  if (spec.isolation === 'thread' && runtime !== 'nodejs')
+    checker.add(['spec', 'isolation'], `expected process, got thread`, `only nodejs runs in threads: leave it out for ${runtime}`)
   addNotices(document, notices)
   return {
     name: metadata.name,
@@ -47,6 +49,7 @@ function compile(checker: Checker, file: string): FunctionConfig | null {
     description: spec.description,
     handler,
     runtime,
+    isolation: spec.isolation ?? (runtime === 'nodejs' ? 'thread' : 'process'),
     env: spec.env.filter(({ valueFrom }) => valueFrom === undefined).map(({ name, value }) => ({ name, value: value ?? '' })),
     eventTimeoutMs: spec.eventTimeout,
     maxAttempts: spec.maxAttempts,

@@ -28,6 +28,8 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
       /** Default main:handler; shell has none (runtimes.ts). */
       handler: v.optional(text(1024)),
       runtime: text(64),
+      /** nodejs only, default thread: a process costs more memory and contains what a thread cannot (Buffers, crashes, native code). */
+      isolation: v.optional(v.picklist(['thread', 'process'])),
       env: v.optional(
         v.array(
           v.strictObject({

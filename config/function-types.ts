@@ -2,6 +2,8 @@
 export type RuntimeKind = 'nodejs' | 'python' | 'shell'
 export type Delivery = 'durable' | 'direct'
 export type OrderKey = 'topic' | 'source' | 'none'
+/** Where the handler runs: beside others in a thread of the agent, or in a process of its own. */
+export type Isolation = 'thread' | 'process'
 export type FunctionLogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface FunctionConfig {
@@ -12,6 +14,8 @@ export interface FunctionConfig {
   /** `module:function` for nodejs and python; the program to run for shell. */
   readonly handler: string
   readonly runtime: RuntimeKind
+  /** Only nodejs can be `thread`; every other runtime is a process of its own. */
+  readonly isolation: Isolation
   readonly env: ReadonlyArray<{ readonly name: string; readonly value: string }>
   /** An event that takes longer has failed. */
   readonly eventTimeoutMs: number

@@ -25,12 +25,15 @@ import { EXTERNAL_BODY_BYTES_MAX } from './layout.ts'
  */
 export class FileBodies implements BodyCarrier {
   readonly directory: string
+  readonly #isOwner: boolean
   #spare: { readonly name: string; readonly fd: number } | null = null
   /** Taken bodies up to SPARE_BYTES_MAX lie here until the next one comes. */
   #taken: Buffer = Buffer.alloc(0)
 
-  constructor(parent: string = SHARED_MEMORY_DIR) {
-    this.directory = mkdtempSync(join(parent, `dunlin-${pidNamespace()}-${process.pid}-`))
+  /** `given`: the guest's side gets the directory from the agent, whose it is. */
+  constructor(parent: string = SHARED_MEMORY_DIR, given?: string) {
+    this.#isOwner = given === undefined
+    this.directory = given ?? mkdtempSync(join(parent, `dunlin-${pidNamespace()}-${process.pid}-`))
   }
 
   put(body: Uint8Array, isAllRead: boolean): Uint8Array {
@@ -78,7 +81,7 @@ export class FileBodies implements BodyCarrier {
   close(): void {
     if (this.#spare !== null) closeSync(this.#spare.fd)
     this.#spare = null
-    rmSync(this.directory, { recursive: true, force: true })
+    if (this.#isOwner) rmSync(this.directory, { recursive: true, force: true })
   }
 
   #putInSpare(body: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync } from 'node:fs'
 import koffi from 'koffi'
 import { ResourceError } from '../base/errors.ts'
 
@@ -27,23 +27,39 @@ export function openSharedMapping(bytes: number): SharedMapping {
   try {
     ftruncateSync(fd, bytes)
     if (libc.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !== 0) throw failed('seal', bytes)
-    const address: unknown = libc.mmap(null, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-    if (koffi.address(address) === MAP_FAILED) throw failed('map', bytes)
-    const memory: ArrayBuffer = koffi.view(address, bytes)
+    const { memory, unmap } = map(libc, fd, bytes)
     return {
       fd,
       memory,
       closeFd,
       release() {
         closeFd()
-        if (memory.byteLength === 0) return
-        memory.transfer()
-        libc.munmap(address, bytes)
+        unmap()
       },
     }
   } catch (error) {
     closeFd()
     throw error
+  }
+}
+
+/** The guest's side: maps what it has been given as `fd`, whole. */
+export function openGivenMapping(fd: number): SharedMapping {
+  const { memory, unmap } = map(loadLibc(), fd, fstatSync(fd).size)
+  return { fd, memory, closeFd: () => closeSync(fd), release: unmap }
+}
+
+function map(libc: Libc, fd: number, bytes: number): { memory: ArrayBuffer; unmap: () => void } {
+  const address: unknown = libc.mmap(null, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+  if (koffi.address(address) === MAP_FAILED) throw failed('map', bytes)
+  const memory: ArrayBuffer = koffi.view(address, bytes)
+  return {
+    memory,
+    unmap() {
+      if (memory.byteLength === 0) return
+      memory.transfer()
+      libc.munmap(address, bytes)
+    },
   }
 }
 

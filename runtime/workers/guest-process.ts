@@ -10,10 +10,12 @@ export interface GuestCommand {
   readonly args: readonly string[]
   /** What to do when the command is not on this machine. */
   readonly notFound: string
+  /** Recognizes a line of its error output that tells what it dies of, better than the last one does. */
+  readonly reasonIn?: (line: string) => string | undefined
 }
 
 /** Starts a guest in a process group of its own, with the ring open; what it prints goes to the function's log. */
-export async function spawnGuest(options: WorkerOptions, { command, args, notFound }: GuestCommand): Promise<GuestHandle> {
+export async function spawnGuest(options: WorkerOptions, { command, args, notFound, reasonIn }: GuestCommand): Promise<GuestHandle> {
   const { channel, child } = openProcessChannel({
     command,
     args,
@@ -31,9 +33,11 @@ export async function spawnGuest(options: WorkerOptions, { command, args, notFou
   })
   if (child.stdout) forwardLines(child.stdout, (line) => options.host.log(20, line, ''))
   let lastLine = ''
+  let reason: string | undefined
   if (child.stderr) {
     forwardLines(child.stderr, (line) => {
       lastLine = line
+      reason ??= reasonIn?.(line)
       options.host.log(40, line, '')
     })
   }
@@ -44,7 +48,7 @@ export async function spawnGuest(options: WorkerOptions, { command, args, notFou
     const end = () => {
       clearTimeout(timer)
       const how = signal ? `killed by ${signal}` : `exit code ${code}`
-      exited.resolve(lastLine === '' ? how : `${how}: ${lastLine}`)
+      exited.resolve(reason ?? (lastLine === '' ? how : `${how}: ${lastLine}`))
     }
     // Its last words may still be in the pipe; a process that left the group may hold the pipe open for ever.
     const timer = setTimeout(end, LAST_WORDS_MS)

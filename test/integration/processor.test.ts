@@ -7,13 +7,16 @@ import { tempDir } from '../support/temp-dir.ts'
 const spec = (runtime: string, handler: string, more = '', triggers = MQTT) => `
 metadata: { name: f }
 spec:
-  runtime: ${runtime}
+  runtime: ${runtimeOf(runtime)}
   handler: ${handler}
   retry: { first: 10ms, max: 1s }
 ${more}
   triggers:
 ${triggers}`
 const MQTT = `    in: { kind: mqtt, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }`
+
+/** The runtimes as the tables below name them. */
+const runtimeOf = (name: string): string => (name === 'node child' ? 'nodejs\n  isolation: process' : name)
 
 const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
   const rig = await ProcessorRig.open(tempDir(t))
@@ -39,6 +42,11 @@ const echoes = {
     'nodejs',
     'main.cjs',
     `exports.handler = function (context, event) { context.emit('out', event.topic + ':' + event.body); context.callback('ok') }`,
+  ],
+  'node child': [
+    'node child',
+    'main.mjs',
+    `export async function handler(context, event) { await null; context.emit('out', event.topic + ':' + event.body) }`,
   ],
   'python sync': ['python', 'main.py', `def handler(context, event):\n    context.emit('out', event.topic + ':' + event.body.decode())\n`],
   'python async': [
@@ -126,6 +134,42 @@ const failing = {
     `export function handler(context, event) { if (String(event.body) === 'bad') for (;;); context.emit('out', String(event.body)) }`,
     /did not answer within/,
   ],
+  'node child rejects': [
+    'node child',
+    'main.mjs',
+    `export async function handler(context, event) { context.emit('out', String(event.body)); await null; if (String(event.body) === 'bad') throw new Error('no good') }`,
+    /no good/,
+  ],
+  'node child throws later': [
+    'node child',
+    'main.mjs',
+    `export async function handler(context, event) { if (String(event.body) === 'bad') { setImmediate(() => { throw new Error('no good') }); await new Promise(() => {}) } context.emit('out', String(event.body)) }`,
+    /exit code 1: uncaught Error: no good/,
+  ],
+  'node child exits': [
+    'node child',
+    'main.mjs',
+    `export async function handler(context, event) { if (String(event.body) === 'bad') process.exit(3); context.emit('out', String(event.body)) }`,
+    /exit code 3/,
+  ],
+  'node child kills itself': [
+    'node child',
+    'main.mjs',
+    `export async function handler(context, event) { if (String(event.body) === 'bad') process.kill(process.pid, 'SIGKILL'); context.emit('out', String(event.body)) }`,
+    /killed by SIGKILL/,
+  ],
+  'node child blocks': [
+    'node child',
+    'main.mjs',
+    `import { execFileSync } from 'node:child_process'\nexport function handler(context, event) { if (String(event.body) === 'bad') execFileSync('sleep', ['1000']); context.emit('out', String(event.body)) }`,
+    /did not answer within/,
+  ],
+  'node child fills its heap': [
+    'node child',
+    'main.mjs',
+    `export function handler(context, event) { const kept = []; while (String(event.body) === 'bad') kept.push(new Array(1e5).fill(kept.length)); context.emit('out', String(event.body)) }`,
+    /JavaScript heap is larger than/,
+  ],
   'python raises': [
     'python',
     'main.py',
@@ -158,10 +202,16 @@ const failing = {
   ],
 } as const
 
+/** Short where the time-out is what the row is about, or cannot come in its way. */
+function timeoutOf(runtime: string, title: string): string {
+  if (title.endsWith('fills its heap')) return '30s'
+  return runtime === 'shell' ? '2s' : '500ms'
+}
+
 for (const [title, [runtime, file, source, reason]] of Object.entries(failing)) {
   test.serial(`event whose handler ${title} is tried again, then goes to the dead letters, and others flow on`, withRig, async (t, rig) => {
     const handler = runtime === 'shell' ? file : 'main:handler'
-    const more = `  maxAttempts: 2\n  eventTimeout: ${runtime === 'shell' ? '2s' : '500ms'}${runtime === 'shell' ? '\n  outputStream: out' : ''}`
+    const more = `  maxAttempts: 2\n  eventTimeout: ${timeoutOf(runtime, title)}${runtime === 'shell' ? '\n  outputStream: out' : ''}`
     await rig.processor.activate(rig.version(spec(runtime, handler, more), { [file]: source }))
     await Promise.all(['a', 'bad', 'b', 'c'].map((body) => rig.publish(`in/${body}`, body)))
     await rig.until(async () => (await rig.store.deadLetters(10)).length === 1 && (await rig.rows('out')).length >= 3)

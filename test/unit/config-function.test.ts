@@ -35,6 +35,7 @@ test('a minimal function gets every default', (t) => {
     description: '',
     handler: 'main:handler',
     runtime: 'nodejs',
+    isolation: 'thread',
     env: [],
     eventTimeoutMs: 30_000,
     maxAttempts: 5,
@@ -400,4 +401,11 @@ test('concurrency depends on the runtime unless it is given', (t) => {
 test('what would change how a handler is called is refused, not ignored', (t) => {
   t.is(problemsOf(t, withTrigger('kind: http\nexplicitAckMode: explicitOnly'))[0]!.path, 'spec.triggers.a.explicitAckMode')
   t.is(problemsOf(t, withTrigger('kind: http\nbatch: {mode: enable}'))[0]!.path, 'spec.triggers.a.batch.mode')
+})
+
+test('isolation is thread for nodejs unless asked otherwise, and cannot be thread elsewhere', (t) => {
+  t.is(parse(`${MINIMAL}  isolation: process\n`).isolation, 'process')
+  const python = MINIMAL.replace('nodejs', 'python')
+  t.is(parse(python).isolation, 'process')
+  t.regex(textsOf(t, `${python}  isolation: thread\n`)[0]!, /spec\.isolation: expected process, got thread/)
 })

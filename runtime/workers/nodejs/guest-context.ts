@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import type { AsyncLocalStorage } from 'node:async_hooks'
 import { findItem, itemsOf } from '../../event/head.ts'
 import { Flag, Kind, Tag } from '../../event/record.ts'
 import type { RecordView } from '../../shared-memory/channel.ts'
@@ -182,16 +182,19 @@ class ContextState {
   }
 }
 
-/** A state value is JSON text, or one zero byte and then bytes (JSON never begins with a zero): the same in every language. */
+/** A state value is one byte of form and the content: the same in every language (docs/ring.md). */
 const STATE_BYTES = 0
+const STATE_JSON = 1
 
 function encodeState(value: unknown): Buffer {
   if (value instanceof Uint8Array) return Buffer.concat([Buffer.of(STATE_BYTES), value])
-  return Buffer.from(JSON.stringify(value) ?? 'null')
+  return Buffer.from(`\u0001${JSON.stringify(value) ?? 'null'}`)
 }
 
+/** JSON without its form byte is what this guest wrote at first. */
 function decodeState(stored: Buffer): unknown {
-  return stored[0] === STATE_BYTES ? stored.subarray(1) : JSON.parse(stored.toString('utf8'))
+  if (stored[0] === STATE_BYTES) return stored.subarray(1)
+  return JSON.parse(stored.toString('utf8', stored[0] === STATE_JSON ? 1 : 0))
 }
 
 /** context.logger: info('text'), infoWith('text', { key: value }), and Nuclio's info_with and warnWith spellings. */

@@ -1,143 +1,101 @@
-/** The worker thread of a nodejs function: loads the handler, then answers events, many at once when it is asynchronous. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { workerData } from 'node:worker_threads'
-import { Kind, Tag } from '../../event/record.ts'
-import type { RecordView } from '../../shared-memory/channel.ts'
-import { openThreadChannel, type ThreadChannelTransfer } from '../../shared-memory/thread-channel.ts'
-import { toBytes } from './content.ts'
+import { Kind } from '../../event/record.ts'
+import type { Channel, RecordView } from '../../shared-memory/channel.ts'
+import { addError, EventAnswer } from './event-answer.ts'
 import { Context, type Answering, type GuestInit } from './guest-context.ts'
-import { Event, Response } from './guest-event.ts'
+import { Event } from './guest-event.ts'
 import { GuestLink } from './guest-link.ts'
-import { loadHandler, type Handler } from './handler-file.ts'
+import { loadHandler, type LoadedHandler } from './handler-file.ts'
 
-const channel = openThreadChannel(workerData as ThreadChannelTransfer)
-const link = new GuestLink(channel)
-const current = new AsyncLocalStorage<Answering>()
-let context: Context
-let handler: Handler
-/** The handler answers through context.callback: returning nothing is no answer. */
-let usesCallback = false
-let init: GuestInit
-let running = 0
-let stopping = false
+/**
+ * A worker of a nodejs function, in a thread or in a process of its own: loads the handler, then answers events, many at once
+ * when it is asynchronous. It ends with the process (or thread) it runs in.
+ */
+export class Guest {
+  readonly #channel: Channel
+  readonly #link: GuestLink
+  readonly #current = new AsyncLocalStorage<Answering>()
+  #init!: GuestInit
+  #context!: Context
+  #loaded!: LoadedHandler
+  #running = 0
+  #stopping = false
 
-channel.onRecord = (view) => {
-  switch (view.kind) {
-    case Kind.event:
-      return onEvent(view)
-    case Kind.stateValue:
-    case Kind.callResult:
-      return context.onAnswer(view)
-    case Kind.init:
-      init = JSON.parse(view.body.toString('utf8')) as GuestInit
-      start().catch((error: unknown) => {
-        addError(error)
-        link.send(Kind.initFailed, 0, 500, null)
-      })
-      return
-    case Kind.stop:
-      stopping = true
-      return endWhenDone()
+  constructor(channel: Channel) {
+    this.#channel = channel
+    this.#link = new GuestLink(channel)
   }
-}
 
-async function start(): Promise<void> {
-  const loaded = await loadHandler(init.directory, init.handler)
-  handler = loaded.handler
-  usesCallback = loaded.usesCallback
-  context = new Context(init, link, current)
-  if (loaded.initContext) await loaded.initContext(context)
-  link.send(Kind.ready, 0, 0, READY)
+  start(): void {
+    this.#channel.onRecord = (view) => this.#onRecord(view)
+  }
+
+  #onRecord(view: RecordView): void {
+    switch (view.kind) {
+      case Kind.event:
+        return this.#onEvent(view)
+      case Kind.stateValue:
+      case Kind.callResult:
+        return this.#context.onAnswer(view)
+      case Kind.init:
+        this.#init = JSON.parse(view.body.toString('utf8')) as GuestInit
+        this.#load().catch((error: unknown) => {
+          addError(this.#link, error)
+          this.#link.send(Kind.initFailed, 0, 500, null)
+        })
+        return
+      case Kind.stop:
+        this.#stopping = true
+        return this.#endWhenDone()
+    }
+  }
+
+  async #load(): Promise<void> {
+    this.#loaded = await loadHandler(this.#init.directory, this.#init.handler)
+    this.#context = new Context(this.#init, this.#link, this.#current)
+    if (this.#loaded.initContext) await this.#loaded.initContext(this.#context)
+    this.#link.send(Kind.ready, 0, 0, READY)
+  }
+
+  #onEvent(view: RecordView): void {
+    const event = new Event(view.record, this.#init.triggers[view.source] ?? this.#init.triggers[0]!)
+    this.#running++
+    const answer = new EventAnswer(view.ticket, this.#link, {
+      silenceIsNoAnswer: this.#loaded.usesCallback,
+      onAnswered: this.#onAnswered,
+      onLateFailure: (error) => this.#context.logger.error(`Handler failed after it had answered: ${String(error)}`),
+    })
+    this.#current.run(answer, this.#runHandler, event, answer)
+  }
+
+  readonly #runHandler = (event: Event, answer: EventAnswer): void => {
+    let returned: unknown
+    try {
+      returned = this.#loaded.handler(this.#context, event)
+    } catch (error) {
+      return answer.fail(error)
+    }
+    if (isPromise(returned)) {
+      returned.then(
+        (value) => answer.returned(value),
+        (error: unknown) => answer.fail(error),
+      )
+    } else answer.returned(returned)
+  }
+
+  readonly #onAnswered = (): void => {
+    this.#running--
+    this.#endWhenDone()
+  }
+
+  #endWhenDone(): void {
+    if (!this.#stopping || this.#running > 0) return
+    this.#channel.flush()
+    setImmediate(() => process.exit(0))
+  }
 }
 
 const READY = Buffer.from('{"guest":"nodejs","mode":"async"}')
-
-function onEvent(view: RecordView): void {
-  const event = new Event(view.record, init.triggers[view.source] ?? init.triggers[0]!)
-  running++
-  const answering = new EventAnswer(view.ticket)
-  current.run(answering, runHandler, event, answering)
-}
-
-function runHandler(event: Event, answering: EventAnswer): void {
-  let returned: unknown
-  try {
-    returned = handler(context, event)
-  } catch (error) {
-    return answering.fail(error)
-  }
-  if (isPromise(returned)) {
-    returned.then(
-      (value) => answering.returned(value),
-      (error: unknown) => answering.fail(error),
-    )
-  } else answering.returned(returned)
-}
-
-/** Sends exactly one RESULT for its event, whatever the handler does. */
-class EventAnswer implements Answering {
-  readonly ticket: number
-  answered = false
-
-  constructor(ticket: number) {
-    this.ticket = ticket
-  }
-
-  returned(value: unknown): void {
-    if (value === undefined && usesCallback) return
-    this.answer(value)
-  }
-
-  answer(value: unknown): void {
-    if (this.answered) return
-    this.answered = true
-    try {
-      if (Array.isArray(value) && value.length === 2 && typeof value[0] === 'number') sendResult(this.ticket, value[0], value[1])
-      else if (value instanceof Response) sendResult(this.ticket, value.statusCode, value.body, value.contentType, value.headers)
-      else if (value instanceof Error) sendFailure(this.ticket, value)
-      else sendResult(this.ticket, 200, value)
-    } catch (error) {
-      link.head.reset()
-      sendFailure(this.ticket, error)
-    }
-    running--
-    endWhenDone()
-  }
-
-  fail(error: unknown): void {
-    if (this.answered) {
-      context.logger.error(`Handler failed after it had answered: ${String(error)}`)
-      return
-    }
-    this.answered = true
-    sendFailure(this.ticket, error)
-    running--
-    endWhenDone()
-  }
-}
-
-function sendResult(ticket: number, status: number, body: unknown, contentType?: string, headers?: Record<string, string>): void {
-  const content = toBytes(body, contentType)
-  if (content.contentType !== undefined) link.head.add(Tag.contentType, content.contentType)
-  if (headers) for (const key of Object.keys(headers)) link.head.add(Tag.header, String(headers[key]), key)
-  link.send(Kind.result, ticket, status, content.bytes)
-}
-
-function sendFailure(ticket: number, error: unknown): void {
-  addError(error)
-  link.send(Kind.result, ticket, 500, null)
-}
-
-function addError(error: unknown): void {
-  link.head.add(Tag.error, (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 4096))
-  if (error instanceof Error && error.stack) link.head.add(Tag.stack, error.stack.slice(0, 16_384))
-}
-
-function endWhenDone(): void {
-  if (!stopping || running > 0) return
-  channel.flush()
-  setImmediate(() => process.exit(0))
-}
 
 function isPromise(value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'

@@ -7,13 +7,17 @@ import type { Event } from './guest-event.ts'
 
 export type Handler = (context: Context, event: Event) => unknown
 
+export interface LoadedHandler {
+  readonly handler: Handler
+  readonly initContext: ((context: Context) => unknown) | undefined
+  /** The handler answers through context.callback: returning nothing is no answer. */
+  readonly usesCallback: boolean
+}
+
 const EXTENSIONS = ['', '.ts', '.mts', '.js', '.mjs', '.cjs']
 
 /** `file:function`; the file may leave out its extension. ES modules, CommonJS and TypeScript. */
-export async function loadHandler(
-  directory: string,
-  handler: string,
-): Promise<{ handler: Handler; initContext: ((context: Context) => unknown) | undefined; usesCallback: boolean }> {
+export async function loadHandler(directory: string, handler: string): Promise<LoadedHandler> {
   const [file = '', name = 'handler'] = handler.split(':')
   const path = EXTENSIONS.map((extension) => resolve(directory, file + extension)).find(
     (candidate) => existsSync(candidate) && candidate !== resolve(directory),

@@ -1,45 +1,10 @@
-import { Worker as Thread } from 'node:worker_threads'
-import type { Readable } from 'node:stream'
-import { ownModule } from '../../base/own-module.ts'
-import { createThreadChannel } from '../../shared-memory/thread-channel.ts'
-import { forwardLines } from '../output-lines.ts'
-import { RingWorker, type GuestHandle } from '../ring-worker.ts'
-import type { Runtime, WorkerOptions } from '../worker.ts'
+import { RingWorker } from '../ring-worker.ts'
+import type { Runtime } from '../worker.ts'
+import { spawnProcess } from './spawn-process.ts'
+import { spawnThread } from './spawn-thread.ts'
 
-/** JavaScript heap of one worker. Buffers are not in it: a worker thread contains mistakes, it is no security boundary. */
-const HEAP_MB_MAX = 128
-
-/** JavaScript and TypeScript handlers in worker threads of the agent (isolation I1: fault containment for trusted code). */
+/** JavaScript and TypeScript handlers: in worker threads of the agent, or with `isolation: process` in a Node of their own. */
 export const nodejsRuntime: Runtime = {
-  createWorker: (options) => new RingWorker(options, () => spawnThread(options)),
-}
-
-async function spawnThread(options: WorkerOptions): Promise<GuestHandle> {
-  const { agentEnd, transfer } = createThreadChannel()
-  const env: Record<string, string> = { PATH: process.env['PATH'] ?? '', TZ: process.env['TZ'] ?? '' }
-  for (const { name, value } of options.function.config.env) env[name] = value
-  const thread = new Thread(ownModule(import.meta.url, './guest'), {
-    name: `${options.function.config.name}/${options.id}`,
-    workerData: transfer,
-    transferList: [transfer.port],
-    env,
-    argv: [],
-    execArgv: ['--disable-warning=ExperimentalWarning'],
-    stdout: true,
-    stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
-  })
-  forwardLines(thread.stdout as Readable, (line) => options.host.log(20, line, ''))
-  forwardLines(thread.stderr as Readable, (line) => options.host.log(40, line, ''))
-  const exited = Promise.withResolvers<string>()
-  let reason = ''
-  thread.on('error', (error: Error) => (reason = describe(error)))
-  thread.on('exit', (code) => exited.resolve(reason || `exit code ${code}`))
-  return { channel: agentEnd, exited: exited.promise, kill: () => void thread.terminate() }
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return `threw ${String(error)}`
-  if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY') return `its JavaScript heap is larger than ${HEAP_MB_MAX} MiB`
-  return `uncaught ${error.name}: ${error.message}`
+  createWorker: (options) =>
+    new RingWorker(options, () => (options.function.config.isolation === 'process' ? spawnProcess(options) : spawnThread(options))),
 }

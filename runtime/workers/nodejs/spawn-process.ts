@@ -1,0 +1,20 @@
+import { fileURLToPath } from 'node:url'
+import { ownModule } from '../../base/own-module.ts'
+import { spawnGuest } from '../guest-process.ts'
+import type { GuestHandle } from '../ring-worker.ts'
+import type { WorkerOptions } from '../worker.ts'
+import { HEAP_MB_MAX, HEAP_TOO_LARGE } from './heap.ts'
+
+/** A Node of its own (isolation I2): a leak of Buffers, a crash in native code or process.kill costs this worker only. */
+export function spawnProcess(options: WorkerOptions): Promise<GuestHandle> {
+  return spawnGuest(options, {
+    command: process.execPath,
+    args: [
+      `--max-old-space-size=${HEAP_MB_MAX}`,
+      '--disable-warning=ExperimentalWarning',
+      fileURLToPath(ownModule(import.meta.url, './process-guest')),
+    ],
+    notFound: 'the Node that runs the agent is gone: install it again',
+    reasonIn: (line) => (line.includes('JavaScript heap out of memory') ? HEAP_TOO_LARGE : undefined),
+  })
+}

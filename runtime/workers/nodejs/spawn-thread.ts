@@ -1,0 +1,38 @@
+import { Worker as Thread } from 'node:worker_threads'
+import { ownModule } from '../../base/own-module.ts'
+import { createThreadChannel } from '../../shared-memory/thread-channel.ts'
+import { forwardLines } from '../output-lines.ts'
+import type { GuestHandle } from '../ring-worker.ts'
+import type { WorkerOptions } from '../worker.ts'
+import { HEAP_MB_MAX, HEAP_TOO_LARGE } from './heap.ts'
+
+/** A worker thread of the agent (isolation I1: fault containment for trusted code). */
+export async function spawnThread(options: WorkerOptions): Promise<GuestHandle> {
+  const { agentEnd, transfer } = createThreadChannel()
+  const env: Record<string, string> = { PATH: process.env['PATH'] ?? '', TZ: process.env['TZ'] ?? '' }
+  for (const { name, value } of options.function.config.env) env[name] = value
+  const thread = new Thread(ownModule(import.meta.url, './thread-guest'), {
+    name: `${options.function.config.name}/${options.id}`,
+    workerData: transfer,
+    transferList: [transfer.port],
+    env,
+    argv: [],
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+  })
+  forwardLines(thread.stdout, (line) => options.host.log(20, line, ''))
+  forwardLines(thread.stderr, (line) => options.host.log(40, line, ''))
+  const exited = Promise.withResolvers<string>()
+  let reason = ''
+  thread.on('error', (error: Error) => (reason = describe(error)))
+  thread.on('exit', (code) => exited.resolve(reason || `exit code ${code}`))
+  return { channel: agentEnd, exited: exited.promise, kill: () => void thread.terminate() }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return `threw ${String(error)}`
+  if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY') return HEAP_TOO_LARGE
+  return `uncaught ${error.name}: ${error.message}`
+}
