@@ -1,7 +1,7 @@
 /** function.yaml in, FunctionConfig out, or one ConfigError that lists every problem. */
 import * as v from 'valibot'
 import { Checker } from './check.ts'
-import { functionDocument, ShellAttributes } from './function-schema.ts'
+import { functionDocument, JavaAttributes, ShellAttributes } from './function-schema.ts'
 import type { FunctionConfig, FunctionLogLevel, RuntimeKind } from './function-types.ts'
 import { Notices } from './notices.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, OTHER_RUNTIMES, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
@@ -71,7 +71,7 @@ function compileRuntime(checker: Checker): RuntimeKind | null {
   if (typeof given !== 'string' || given === '') return null
   const runtime = runtimeKind(given)
   if (runtime) return runtime
-  const isKnown = OTHER_RUNTIMES.includes(given.split(':')[0]!)
+  const isKnown = [...OTHER_RUNTIMES, 'java'].includes(given.split(':')[0]!)
   const expected = `expected one of ${Object.keys(RUNTIMES).join(', ')}, got ${JSON.stringify(given)}`
   checker.add(['spec', 'runtime'], expected, isKnown ? `runtime ${given} is not on this version` : null)
   return null
@@ -114,6 +114,7 @@ function compileRuntimeAttributes(checker: Checker, runtime: RuntimeKind | null)
   const path = ['spec', 'runtimeAttributes']
   const given = checker.valueAt(path) ?? {}
   if (typeof given !== 'object' || Array.isArray(given)) return null
+  if (runtime === 'java') return checker.check(JavaAttributes, path) ?? null
   if (runtime !== 'shell') return given as Record<string, unknown>
   const attributes = checker.check(ShellAttributes, path)
   if (!attributes) return null

@@ -90,3 +90,11 @@ export const ShellAttributes = v.optional(
   }),
   {},
 )
+
+export const JavaAttributes = v.optional(
+  v.looseObject({
+    /** Go to the JVM behind our own: -Xmx64m, -Dname=value. */
+    jvmOptions: v.optional(v.array(v.pipe(v.string(), v.regex(/^-(X|D)\S*$/, 'an option that begins with -X or -D'))), []),
+  }),
+  {},
+)

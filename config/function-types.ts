@@ -1,5 +1,5 @@
 /** What the agent works with after function.yaml has been checked, defaulted and compiled. */
-export type RuntimeKind = 'nodejs' | 'python' | 'shell'
+export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'shell'
 export type Delivery = 'durable' | 'direct'
 export type OrderKey = 'topic' | 'source' | 'none'
 /** Where the handler runs: beside others in a thread of the agent, or in a process of its own. */

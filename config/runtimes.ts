@@ -6,6 +6,8 @@ export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: numb
   nodejs: { concurrency: 64, handler: 'main:handler' },
   /** 256: the ring's window; a synchronous handler simply finds its next events there. */
   python: { concurrency: 256, handler: 'main:handler' },
+  /** 256: as python. The handler is a class. */
+  java: { concurrency: 256, handler: 'Main' },
   /** 1: each event is a process of its own. The handler is a program, so none can be guessed. */
   shell: { concurrency: 1, handler: null },
 }
@@ -14,5 +16,6 @@ export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: numb
 export function runtimeKind(name: string): RuntimeKind | null {
   if (/^python(:3(\.\d{1,2})?)?$/.test(name)) return 'python'
   if (/^nodejs(:\d{1,2})?$/.test(name)) return 'nodejs'
+  if (/^java(:(1[7-9]|[2-9]\d))?$/.test(name)) return 'java'
   return name === 'shell' ? 'shell' : null
 }

@@ -36,6 +36,7 @@ for (const path of COPIED) {
   cpSync(join(ROOT, path), join(DIST, path), { recursive: true, filter: (source) => !source.includes('__pycache__') })
 }
 chmodSync(join(DIST, 'agent/launch.js'), 0o755)
+makeJavaGuest()
 const {
   scripts: _scripts,
   devDependencies: _devDependencies,
@@ -45,3 +46,18 @@ writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(manifest, null, 2)}\
 execFileSync('npm', ['pack', './dist', '--silent'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
 const packed = readdirSync(ROOT).find((name) => /^dunlin-.*\.tgz$/.test(name))
 console.log(`${packed}: npm install --global ./${packed}`)
+
+/** Devices with only a Java runtime need the guest compiled; without a JDK here the package has its sources, for devices that have one. */
+function makeJavaGuest(): void {
+  const folder = join(DIST, 'runtime/shared-memory/guests/java')
+  const sources = readdirSync(join(folder, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.java'))
+  const classes = join(folder, 'classes')
+  try {
+    execFileSync('javac', ['--release', '17', '-encoding', 'UTF-8', '-d', classes, ...sources.map((name) => join(folder, 'src', name))])
+    execFileSync('jar', ['--create', '--file', join(folder, 'dunlin-guest.jar'), '-C', classes, '.'])
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    console.log('No JDK here: Java functions will need one on the device (install default-jdk-headless and package again)')
+  }
+  rmSync(classes, { recursive: true, force: true })
+}

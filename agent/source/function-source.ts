@@ -19,6 +19,7 @@ const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = {
   '.cjs': 'nodejs',
   '.ts': 'nodejs',
   '.mts': 'nodejs',
+  '.java': 'java',
   '.sh': 'shell',
 }
 
@@ -79,13 +80,19 @@ function ofFile(path: string, name: string | undefined): FunctionSource {
   }
   const file = basename(path)
   const module = basename(path, extension)
-  const text = derivedConfig(name ?? nameOf(module), runtime, runtime === 'shell' ? file : `${module}:handler`)
+  const text = derivedConfig(name ?? nameOf(module), runtime, handlerOf(runtime, file, module))
   return made((folder) => {
     copyFileSync(path, join(folder, file))
     if (runtime === 'shell') chmodSync(join(folder, file), 0o755)
     writeFileSync(join(folder, 'function.yaml'), text)
     return { config: parseFunctionConfig(text, 'function.yaml'), configName: 'function.yaml' }
   })
+}
+
+/** A program, a class, or a function of a module. */
+function handlerOf(runtime: RuntimeKind, file: string, module: string): string {
+  if (runtime === 'shell') return file
+  return runtime === 'java' ? module : `${module}:handler`
 }
 
 /** What stands in for function.yaml beside a bare file: it answers HTTP at /<name>. */
@@ -119,7 +126,7 @@ function renamed(text: string, name: string): string {
   return document.toString()
 }
 
-const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = { python: '.py', nodejs: '.js', shell: '' }
+const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = { python: '.py', nodejs: '.js', java: '.java', shell: '' }
 
 function writeInline(folder: string, { runtime, handler }: FunctionConfig, source: string): void {
   const [module = 'main'] = handler.split(':')

@@ -5,5 +5,6 @@ import type { Runtime } from './worker.ts'
 export const runtimes = {
   nodejs: async (): Promise<Runtime> => (await import('./nodejs/nodejs-runtime.ts')).nodejsRuntime,
   python: async (): Promise<Runtime> => (await import('./python/python-runtime.ts')).pythonRuntime,
+  java: async (): Promise<Runtime> => (await import('./java/java-runtime.ts')).javaRuntime,
   shell: async (): Promise<Runtime> => (await import('./shell/shell-runtime.ts')).shellRuntime,
 } satisfies Record<RuntimeKind, () => Promise<Runtime>>

@@ -19,6 +19,8 @@ export const NEEDS = [
   program('mosquitto_pub', 'mosquitto-clients'),
   program('mosquitto_sub', 'mosquitto-clients'),
   program('python3', 'python3'),
+  program('java', 'default-jdk-headless'),
+  program('javac', 'default-jdk-headless'),
   program('git', 'git'),
   program('mke2fs', 'e2fsprogs'),
   program('losetup', 'mount'),

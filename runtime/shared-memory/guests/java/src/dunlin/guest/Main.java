@@ -1,0 +1,53 @@
+package dunlin.guest;
+
+import dunlin.Handler;
+import java.lang.reflect.Constructor;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+
+/** Started by the agent with the ring and the doorbell as inherited file descriptors, and the function's code on the class path. */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] arguments) throws Exception {
+        int code = 1;
+        try {
+            code = serve(new Channel(System.getenv()));
+        } catch (AgentGoneException error) {
+            Runtime.getRuntime().halt(1);
+        }
+        // Threads that the function has left behind do not keep the process.
+        System.exit(code);
+    }
+
+    private static int serve(Channel channel) throws Exception {
+        byte[] record = channel.read();
+        Map<String, Object> init = Json.object(Json.parse(new String(channel.reader.body(record), StandardCharsets.UTF_8)));
+        boolean isReady = false;
+        try {
+            Worker worker = new Worker(channel, init, load(String.valueOf(init.get("handler"))));
+            worker.init();
+            isReady = true;
+            worker.run(Wire.ticket(record));
+            return 0;
+        } catch (Exception | LinkageError | StackOverflowError | AssertionError error) {
+            if (isReady || error instanceof AgentGoneException) throw error;
+            channel.writer.write(Wire.INIT_FAILED, 0, 500, Wire.ticket(record), Failure.head(error), Head.NONE);
+            channel.writer.ring();
+            return 1;
+        }
+    }
+
+    private static Handler load(String name) throws ReflectiveOperationException {
+        Class<?> found;
+        try {
+            found = Class.forName(name);
+        } catch (ClassNotFoundException error) {
+            throw new ClassNotFoundException("Cannot find class '" + name + "' on the class path " + System.getProperty("java.class.path"), error);
+        }
+        if (!Handler.class.isAssignableFrom(found)) throw new ClassCastException("Cannot use class '" + name + "': it does not implement dunlin.Handler");
+        Constructor<?> constructor = found.getDeclaredConstructor();
+        constructor.setAccessible(true);
+        return (Handler) constructor.newInstance();
+    }
+}

@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { FunctionError, codeOf } from '../../base/errors.ts'
+
+const COMPILE_TIMEOUT_MS = 60_000
+const OUTPUT_CHARACTERS_MAX = 4000
+
+/**
+ * The folder of the classes that `sources` (paths below `directory`) compile to. It lies in a private cache under a name that is the hash of
+ * what it was made from, and appears there whole: two who compile at once, or a kill in the middle, leave no half of it.
+ */
+export async function compiledClasses(
+  what: string,
+  directory: string,
+  sources: readonly string[],
+  options: readonly string[],
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(options))
+  for (const source of [...sources].sort()) hash.update(`\0${source}\0`).update(readFileSync(join(directory, source)))
+  const cache = openCache()
+  const classes = join(cache, `${what}-${hash.digest('hex').slice(0, 32)}`)
+  if (existsSync(classes)) return classes
+  const made = mkdtempSync(join(cache, 'making-'))
+  try {
+    await compile([
+      '-nowarn',
+      '--release',
+      '17',
+      '-encoding',
+      'UTF-8',
+      ...options,
+      '-d',
+      made,
+      ...sources.map((source) => join(directory, source)),
+    ])
+    renameSync(made, classes)
+  } catch (error) {
+    rmSync(made, { recursive: true, force: true })
+    // Another one was quicker.
+    if (!existsSync(classes)) throw error
+  }
+  return classes
+}
+
+async function compile(args: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(process.env['DUNLIN_JAVAC'] ?? 'javac', args, { timeout: COMPILE_TIMEOUT_MS })
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') {
+      throw new FunctionError('runtime-missing', 'Cannot compile Java sources: there is no javac', {
+        cause: error,
+        hint: 'put compiled .class or .jar files into the function, or install a JDK (>= 17)',
+      })
+    }
+    const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
+    throw new FunctionError('compile-failed', `Cannot compile Java sources: ${output.slice(0, OUTPUT_CHARACTERS_MAX)}`, { cause: error })
+  }
+}
+
+/** A folder that only this user can write to: what lies in it is run. */
+function openCache(): string {
+  const folder = join(process.env['XDG_CACHE_HOME'] ?? tmpdir(), `dunlin-java-${process.getuid?.()}`)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const { uid, mode } = lstatSync(folder)
+  if (!lstatSync(folder).isDirectory() || uid !== process.getuid?.() || (mode & 0o077) !== 0) {
+    throw new FunctionError('java-cache', `Cannot use ${folder} for compiled classes: others may write to it`, {
+      hint: 'remove it, or name another folder in XDG_CACHE_HOME',
+    })
+  }
+  return folder
+}
