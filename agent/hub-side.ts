@@ -26,6 +26,7 @@ import { identityDirectory, type Identity } from './identity/identity.ts'
 import { HubLink, type LinkState } from './link/hub-link.ts'
 import { ReportedState } from './link/reported-state.ts'
 import type { LogBook } from './telemetry/log-book.ts'
+import { takeInventory } from './telemetry/inventory.ts'
 import { LogShipper } from './telemetry/log-shipper.ts'
 import { AGENT_VERSION } from './version.ts'
 
@@ -60,6 +61,7 @@ export class HubSide {
   #shipper: LogShipper | undefined
   #enrolling: Promise<void> | undefined
   #enrolProblem: string | undefined
+  #inventory: Reported['facts'] = {}
   #isBooting = true
 
   constructor(options: HubSideOptions) {
@@ -186,6 +188,10 @@ export class HubSide {
     this.#closer.push(() => this.#pump!.close())
     this.#deployer!.start()
     link.start()
+    void takeInventory().then((facts) => {
+      this.#inventory = facts
+      this.#reported?.changed()
+    })
     this.#closer.push(() => link.close())
   }
 
@@ -267,7 +273,7 @@ export class HubSide {
       agent: { version: AGENT_VERSION, boot: store.boot, startedMs },
       functions: this.#deployer!.functions,
       streams: streams.map(({ name, epoch, lastSeq, waiting, firstWaiting }) => ({ name, epoch, lastSeq, waiting, firstWaiting })),
-      facts: factsOf(),
+      facts: { ...factsOf(), ...this.#inventory },
     }
   }
 }

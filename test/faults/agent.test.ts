@@ -9,7 +9,7 @@ import Database from 'better-sqlite3'
 import type { Ledger } from '../../runtime/store/store.ts'
 import { AGENT_MAIN, startAgent, type AgentProcess } from '../support/agent-process.ts'
 import { copyFunction } from '../support/example-functions.ts'
-import { claimToken, initialiseTrust, startHub } from '../support/hub.ts'
+import { call, claimToken, initialiseTrust, startHub } from '../support/hub.ts'
 import { needs } from '../support/packages.ts'
 import { hogDisk, mountSmallDisk } from '../support/small-disk.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -129,6 +129,7 @@ test('agent with a wrong claim token says so, runs without a hub, and enrols whe
   writeFileSync(file, right)
   await until(async () => (await link()).state === 'online')
   t.false(existsSync(file))
+  await until(async () => (await call(hub, 'GET', '/v1/devices/board-1')).json.reported?.facts.kernel !== undefined)
   t.false(agent.log().includes(right.split('.')[1]!))
 })
 
