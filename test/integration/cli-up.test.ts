@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { dunlin, endOf, processesOf, saying, startDunlin } from '../support/cli.ts'
+import { childrenOf, dunlin, endOf, processesOf, saying, startDunlin } from '../support/cli.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const ANY_PORTS = ['api', 'gateway', 'broker', 'http'].flatMap((name) => [`--${name}-listen`, '127.0.0.1:0'])
@@ -91,7 +91,7 @@ test.serial('up that is killed takes its children along, and the next one is the
   const home = join(tempDir(t), 'home')
   const first = await startUp(t, home)
   const enrolment = readFileSync(join(home, 'agent/identity/enrolment.json'), 'utf8')
-  t.is(processesOf(home).length, 3)
+  t.is(childrenOf(first.child).length, 2)
   first.child.kill('SIGKILL')
   await first.ended
   const { child, ended } = await startUp(t, home)
@@ -108,7 +108,7 @@ test.serial('agent that ends by accident is started again', async (t) => {
   const home = join(tempDir(t), 'home')
   const { child, ended } = await startUp(t, home)
   process.kill(
-    processesOf(home).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent/main.ts'))!,
+    childrenOf(child).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent/main.ts'))!,
     'SIGKILL',
   )
   await saying(child, 'the agent runs again')

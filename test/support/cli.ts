@@ -62,3 +62,17 @@ export function processesOf(what: string): number[] {
     })
     .map(Number)
 }
+
+/** Processes that `parent` has started itself: not what those start, which comes and goes. */
+export function childrenOf(parent: ChildProcess): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) === parent.pid
+      } catch {
+        return false
+      }
+    })
+}
