@@ -79,7 +79,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     store,
     clock,
     logger: logger.child({ part: 'processor' }),
-    makeTrigger: (trigger, context) => makeTrigger(trigger, context, { router, http, cronMarks: cronMarksIn(store) }),
+    makeTrigger: (trigger, context) => makeTrigger(trigger, context, { router, http, marks: marksIn(store) }),
     publish: (record, functionName) => publishFrom(record, functionName, router, broker, logger),
     onStream: (id, name) => hub.addStream(id, name),
     onRows: (streams) => hub.onRows(streams),
@@ -148,6 +148,6 @@ function publishFrom(record: Buffer, functionName: string, router: MqttRouter, b
   broker?.publish(topic, payload, { qos, retain }).catch(failed)
 }
 
-function cronMarksIn(store: StoreClient) {
+function marksIn(store: StoreClient) {
   return { get: (name: string) => store.getValue(name), set: (name: string, value: string) => store.setValue(name, value) }
 }

@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { duration, integer, stringMap, text } from './fields.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
-import { anything } from './trigger-schema.ts'
+import { anything } from './without-effect.ts'
 import { FUNCTION_NAME_PATTERN, STREAM_NAME_PATTERN } from './wire.ts'
 
 const SECOND_MS = 1000

@@ -2,11 +2,11 @@
  * What a Nuclio document may hold that has no effect on a device, and why. Such a field is accepted, so that the document stays one
  * document for both, and answered with a notice, so that nobody relies on it.
  */
-const NO_CONTAINER = 'a device runs no containers'
-const NO_CLUSTER = 'a device is no cluster'
+export const NO_CONTAINER = 'a device runs no containers'
+export const NO_CLUSTER = 'a device is no cluster'
 const NO_SCALING = 'a device does not scale out; see numWorkers'
-const DEAD = 'Nuclio itself does nothing with it'
-const NOT_YET = 'this version does not act on it'
+export const DEAD = 'Nuclio itself does nothing with it'
+export const NOT_YET = 'this version does not act on it'
 
 export const SPEC_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   publish: DEAD,
@@ -100,19 +100,6 @@ export const TRIGGER_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   partitions: NOT_YET,
   paths: 'see attributes.paths',
 }
-
-export const ATTRIBUTES_WITHOUT_EFFECT = {
-  mqtt: { clientID: 'the broker hands events over without a client', protocolVersion: 'the broker hands events over without a client' },
-  http: {
-    ingresses: NO_CLUSTER,
-    serviceType: NO_CLUSTER,
-    disablePortPublishing: NO_CONTAINER,
-    mode: DEAD,
-    readBufferSize: NOT_YET,
-    reduceMemoryUsage: NOT_YET,
-  },
-  cron: { concurrencyPolicy: NO_CLUSTER, jobBackoffLimit: NO_CLUSTER },
-} as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>
 
 /** Trigger kinds of Nuclio that this version has not. */
 export const OTHER_TRIGGER_KINDS: readonly string[] = [

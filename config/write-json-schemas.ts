@@ -5,12 +5,12 @@ import * as v from 'valibot'
 import { AgentDocument } from './agent-schema.ts'
 import { functionDocument } from './function-schema.ts'
 import { HubDocument } from './hub-schema.ts'
-import { CronTrigger, HttpTrigger, MqttTrigger } from './trigger-schema.ts'
+import { triggerKinds } from './triggers/registry.ts'
 
 const DOCUMENTS = {
   agent: AgentDocument,
   hub: HubDocument,
-  function: functionDocument(v.variant('kind', [MqttTrigger, HttpTrigger, CronTrigger])),
+  function: functionDocument(v.variant('kind', [triggerKinds.mqtt.schema, triggerKinds.http.schema, triggerKinds.cron.schema])),
 }
 
 /** File name to text. Checks that JSON Schema cannot say (a time zone, a topic filter) are left to Dunlin. */

@@ -3,17 +3,11 @@ import { Tag } from '../../runtime/event/record.ts'
 import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
 import type { TriggerOf, TriggerServices } from './registry.ts'
 
-/** Remembers over restarts when a schedule last ran. */
-export interface CronMarks {
-  get(name: string): Promise<string | undefined>
-  set(name: string, value: string): Promise<void>
-}
-
 /** Events by the clock: `schedule` (node-cron: five fields, or six with seconds) or a fixed `interval` without drift. */
 export function openCronTrigger(
   config: TriggerOf<'cron'>,
   { sink, functionName, logger }: TriggerContext,
-  { cronMarks }: TriggerServices,
+  { marks }: TriggerServices,
 ): Trigger {
   const mark = `cron/${functionName}/${config.name}`
   const fire = (): void => {
@@ -24,7 +18,7 @@ export function openCronTrigger(
     if (config.delivery === 'direct') return sink.invoke(record, null)
     sink.accept(record, (error) => {
       if (error) return logger.warn({ error: error.message }, 'a cron event was not accepted')
-      cronMarks.set(mark, firedAt).catch(() => {})
+      marks.set(mark, firedAt).catch(() => {})
     })
   }
   let stop: () => unknown = () => {}

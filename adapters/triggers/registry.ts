@@ -2,13 +2,13 @@ import type { TriggerConfig, TriggerKind } from '../../config/function-config.ts
 import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
 import type { HttpListener } from './http-listener.ts'
 import type { MqttRouter } from './mqtt-router.ts'
-import type { CronMarks } from './cron.ts'
+import type { Marks } from './marks.ts'
 
 /** What triggers share on this device. */
 export interface TriggerServices {
   readonly router: MqttRouter
   readonly http: HttpListener
-  readonly cronMarks: CronMarks
+  readonly marks: Marks
 }
 
 export type TriggerOf<K extends TriggerKind> = Extract<TriggerConfig, { kind: K }>
@@ -22,14 +22,6 @@ export const triggers = {
 } satisfies { [K in TriggerKind]: () => Promise<OpenTrigger<K>> }
 
 export async function makeTrigger(config: TriggerConfig, context: TriggerContext, services: TriggerServices): Promise<Trigger> {
-  switch (config.kind) {
-    case 'mqtt':
-      return (await triggers.mqtt())(config, context, services)
-    case 'http':
-      return (await triggers.http())(config, context, services)
-    case 'cron':
-      return (await triggers.cron())(config, context, services)
-    default:
-      return config satisfies never
-  }
+  const open = (await triggers[config.kind]()) as OpenTrigger<TriggerKind>
+  return open(config, context, services)
 }

@@ -44,7 +44,7 @@ export class ProcessorRig {
         makeTrigger(config, context, {
           router: this.router,
           http: this.http,
-          cronMarks: { get: (name) => store.getValue(name), set: (name, value) => store.setValue(name, value) },
+          marks: { get: (name) => store.getValue(name), set: (name, value) => store.setValue(name, value) },
         }),
       publish: (record) => {
         const topic = findItem(headOf(record), Tag.topic) ?? ''
