@@ -5,9 +5,9 @@ import { failedAnswer, type Reply } from '../dispatch/delivery.ts'
 import { Pipeline, type PipelineCounters, type PipelineParts, type PipelineSettings } from '../dispatch/pipeline.ts'
 import { StateCache } from '../dispatch/state-cache.ts'
 import type { EventWriter } from '../event/event-writer.ts'
-import { runtimes } from '../workers/registry.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
-import { WorkerPool } from '../workers/worker-pool.ts'
+import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
+import { makePools } from './function-pools.ts'
 import type { MakeTrigger, Trigger } from './trigger.ts'
 
 /** Running events get this long to end when a version is replaced or the agent stops. */
@@ -77,31 +77,10 @@ export class FunctionHost {
   async #makePools(version: FunctionVersion, start: (pool: WorkerPool) => Promise<void>): Promise<Map<string, WorkerPool>> {
     const { config } = version
     this.#state ??= new StateCache(this.#parts.store, await this.#parts.store.openFunction(this.name))
-    const runtime = await runtimes[config.runtime]()
-    const workers = config.triggers.reduce((sum, trigger) => sum + trigger.numWorkers, 0)
-    const pools = new Map<string, WorkerPool>()
-    const state = this.#state
-    for (const trigger of config.triggers) {
-      const line = await this.#line(trigger, version)
-      const pool = new WorkerPool({
-        runtime,
-        size: trigger.numWorkers,
-        firstWorkerId: this.#workersMade,
-        function: version,
-        trigger: { name: trigger.name, kind: trigger.kind, class: trigger.kind === 'http' ? 'sync' : 'async' },
-        concurrency: trigger.concurrency,
-        eventTimeoutMs: config.eventTimeoutMs,
-        stateExclusive: workers === 1,
-        consumer: line.pipeline,
-        getState: (key, answer) => state.get(key, answer),
-        call: this.#parts.call,
-        onEnded: (error) => this.#parts.onWorkerEnded(version, error),
-        log: (level, message, fields) => this.#parts.log(this.name, level, message, fields),
-        logger: this.#logger,
-      })
-      this.#workersMade += trigger.numWorkers
-      pools.set(trigger.name, pool)
-    }
+    const consumers = new Map<string, PoolConsumer>()
+    for (const trigger of config.triggers) consumers.set(trigger.name, (await this.#line(trigger, version)).pipeline)
+    const pools = await makePools(version, consumers, this.#state, this.#workersMade, this.#logger, this.#parts)
+    for (const pool of pools.values()) this.#workersMade += pool.size
     try {
       await Promise.all([...pools.values()].map(start))
     } catch (error) {
