@@ -37,7 +37,7 @@ export class Context {
   readonly Response = Response
   readonly logger: ContextLogger
   readonly state: ContextState
-  readonly platform: { call_function: (name: string, body: unknown, options?: EmitOptions) => Promise<Response> }
+  readonly platform: Platform
   /** Nuclio's way to answer; returning a value does the same. */
   readonly callback: (answer: unknown) => void
   readonly #link: GuestLink
@@ -52,9 +52,9 @@ export class Context {
     this.#trigger = init.triggers[0]!
     this.#link = link
     this.#current = current
-    this.logger = new ContextLogger(link, LEVELS[init.logLevel] ?? 20)
-    this.state = new ContextState(link, this.#requests, () => this.#ticket())
-    this.platform = { call_function: (name, body, options) => this.call_function(name, body, options) }
+    this.logger = new ContextLogger(link, LEVELS[init.logLevel] ?? 20, () => this.#current.getStore())
+    this.state = new ContextState(link, this.#requests, current, () => this.#answering())
+    this.platform = new Platform((name, body, options) => this.call_function(name, body, options))
     this.callback = (answer) => this.#current.getStore()?.answer(answer)
   }
 
@@ -108,10 +108,51 @@ export class Context {
   }
 
   #ticket(): number {
+    return this.#answering().ticket
+  }
+
+  #answering(): Answering {
     const answering = this.#current.getStore()
     if (!answering || answering.answered)
       throw new Error('Cannot emit, publish or use state here: no event is being handled (was it awaited?)')
-    return answering.ticket
+    return answering
+  }
+}
+
+type Callback = () => unknown
+
+/** context.platform: Nuclio's names. */
+class Platform {
+  readonly call_function: (name: string, body: unknown, options?: EmitOptions) => Promise<Response>
+  readonly callFunction: (name: string, body: unknown, options?: EmitOptions) => Promise<Response>
+  #onDrain: Callback | undefined
+  #onTermination: Callback | undefined
+  readonly setDrainCallback = (callback: Callback): void => this.set_drain_callback(callback)
+  readonly setTerminationCallback = (callback: Callback): void => this.set_termination_callback(callback)
+
+  constructor(call: Platform['call_function']) {
+    this.call_function = this.callFunction = call
+  }
+
+  /** Called, and awaited, when the worker has handled its last event. */
+  set_drain_callback(callback: Callback): void {
+    this.#onDrain = callback
+  }
+
+  /** Called after that, before the worker ends. */
+  set_termination_callback(callback: Callback): void {
+    this.#onTermination = callback
+  }
+
+  /** The worker ends: nothing of a callback's failure stops that. */
+  async stopped(logger: ContextLogger): Promise<void> {
+    for (const callback of [this.#onDrain, this.#onTermination]) {
+      try {
+        await callback?.()
+      } catch (error) {
+        logger.error('Drain or termination callback failed', { error: String(error) })
+      }
+    }
   }
 }
 
@@ -119,6 +160,8 @@ export class Context {
 export interface Answering {
   readonly ticket: number
   readonly answered: boolean
+  /** What it has changed in the state, encoded; null: deleted. */
+  changes?: Map<string, Buffer | null>
   answer(value: unknown): void
 }
 
@@ -152,16 +195,20 @@ class Requests {
 class ContextState {
   readonly #link: GuestLink
   readonly #requests: Requests
-  readonly #ticket: () => number
+  readonly #current: AsyncLocalStorage<Answering>
+  readonly #answering: () => Answering
 
-  constructor(link: GuestLink, requests: Requests, ticket: () => number) {
+  constructor(link: GuestLink, requests: Requests, current: AsyncLocalStorage<Answering>, answering: () => Answering) {
     this.#link = link
     this.#requests = requests
-    this.#ticket = ticket
+    this.#current = current
+    this.#answering = answering
   }
 
-  /** The committed value: JSON as what it was set to, bytes as a Buffer; undefined when the key does not exist. */
+  /** The event's own change, else the committed value: JSON as what it was set to, bytes as a Buffer; undefined when the key does not exist. */
   async get(key: string): Promise<unknown> {
+    const own = this.#current.getStore()?.changes?.get(key)
+    if (own !== undefined) return own === null ? undefined : decodeState(own)
     const { ticket, answered } = this.#requests.open()
     this.#link.head.add(Tag.key, key)
     this.#link.send(Kind.stateGet, ticket, 0, null)
@@ -170,15 +217,18 @@ class ContextState {
   }
 
   set(key: string, value: unknown): void {
-    const ticket = this.#ticket()
-    this.#link.head.add(Tag.key, key)
-    this.#link.send(Kind.stateSet, ticket, 0, encodeState(value))
+    this.#change(Kind.stateSet, key, encodeState(value))
   }
 
   delete(key: string): void {
-    const ticket = this.#ticket()
+    this.#change(Kind.stateDelete, key, null)
+  }
+
+  #change(kind: Kind, key: string, value: Buffer | null): void {
+    const answering = this.#answering()
     this.#link.head.add(Tag.key, key)
-    this.#link.send(Kind.stateDelete, ticket, 0, null)
+    this.#link.send(kind, answering.ticket, 0, value)
+    ;(answering.changes ??= new Map()).set(key, value)
   }
 }
 
@@ -201,6 +251,7 @@ function decodeState(stored: Buffer): unknown {
 class ContextLogger {
   readonly #link: GuestLink
   readonly #level: number
+  readonly #current: () => Answering | undefined
   readonly debug = (message: string, ...rest: unknown[]): void => this.#log(10, message, rest)
   readonly info = (message: string, ...rest: unknown[]): void => this.#log(20, message, rest)
   readonly warn = (message: string, ...rest: unknown[]): void => this.#log(30, message, rest)
@@ -214,9 +265,10 @@ class ContextLogger {
   readonly warn_with = this.warn
   readonly error_with = this.error
 
-  constructor(link: GuestLink, level: number) {
+  constructor(link: GuestLink, level: number, current: () => Answering | undefined) {
     this.#link = link
     this.#level = level
+    this.#current = current
   }
 
   #log(level: number, message: string, rest: unknown[]): void {
@@ -224,6 +276,6 @@ class ContextLogger {
     const fields = rest.length === 1 && typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : undefined
     const text = fields || rest.length === 0 ? String(message) : `${message} ${rest.map(String).join(' ')}`
     if (fields) this.#link.head.add(Tag.fields, JSON.stringify(fields).slice(0, 16_384))
-    this.#link.send(Kind.log, 0, level, Buffer.from(text.slice(0, 16_384)))
+    this.#link.send(Kind.log, this.#current()?.ticket ?? 0, level, Buffer.from(text.slice(0, 16_384)))
   }
 }

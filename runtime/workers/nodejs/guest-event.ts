@@ -134,6 +134,11 @@ export class Event {
     return (this.#record[AT.flags]! & Flag.retain) !== 0
   }
 
+  /** It comes from the backlog of an outage. */
+  get replayed(): boolean {
+    return (this.#record[AT.flags]! & Flag.replayed) !== 0
+  }
+
   get clockQuality(): ClockQuality {
     return CLOCK_QUALITIES[(this.#record[AT.flags]! & Flag.clockMask) >> CLOCK_SHIFT] ?? 'unset'
   }

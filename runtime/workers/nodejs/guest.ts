@@ -20,6 +20,7 @@ export class Guest {
   #loaded!: LoadedHandler
   #running = 0
   #stopping = false
+  #ended = false
 
   constructor(channel: Channel) {
     this.#channel = channel
@@ -89,9 +90,12 @@ export class Guest {
   }
 
   #endWhenDone(): void {
-    if (!this.#stopping || this.#running > 0) return
-    this.#channel.flush()
-    setImmediate(() => process.exit(0))
+    if (!this.#stopping || this.#running > 0 || this.#ended) return
+    this.#ended = true
+    void this.#context.platform.stopped(this.#context.logger).then(() => {
+      this.#channel.flush()
+      setImmediate(() => process.exit(0))
+    })
   }
 }
 

@@ -21,11 +21,11 @@ export interface RecordVector {
   readonly bytesHex: string
 }
 
-export function encodeVector(vector: Omit<RecordVector, 'bytesHex'>): Buffer {
+/** `body`: in place of `bodyHex`, where a megabyte of digits would be a waste. */
+export function encodeVector(vector: Omit<RecordVector, 'bytesHex'>, body: Buffer = Buffer.from(vector.bodyHex, 'hex')): Buffer {
   const items = new HeadWriter()
   for (const [tag, value, key] of vector.head) items.add(tag as Tag, value, key)
   const head = items.bytes()
-  const body = Buffer.from(vector.bodyHex, 'hex')
   const record = Buffer.alloc(recordSize(head.length, body.length))
   record.writeUInt32LE(record.length, AT.size)
   record[AT.kind] = vector.kind
