@@ -25,7 +25,7 @@ import { identityDirectory, loadIdentity } from './identity/identity.ts'
 import { LocalApi } from './local-api/local-api.ts'
 import { localRoutes } from './local-api/routes.ts'
 import { agentSocket } from './local-api/socket-path.ts'
-import { openFunctionSource } from './source/function-source.ts'
+import type { ServedSource } from './source/served-source.ts'
 import { LogBook } from './telemetry/log-book.ts'
 
 /** Handlers that run when the agent is told to stop get this long. */
@@ -33,8 +33,8 @@ const STOP_GRACE_MS = 5_000
 
 export interface AgentOptions {
   readonly config: AgentConfig
-  /** A function's folder or handler file, served from source. */
-  readonly source?: string
+  /** A function that is served from its source, beside what the hub assigns. */
+  readonly source?: ServedSource
   readonly logger: Logger
   /** Nothing more can be kept: the process must end, and start again. */
   readonly onFatal: (error: Error) => void
@@ -63,9 +63,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 async function wire({ config, source, logger, onFatal }: AgentOptions, closer: Closer): Promise<Agent> {
   const startedMs = Date.now()
   const { dataDir } = config
-  // Closed last: a shell function is read from there for each event.
-  const given = source === undefined ? undefined : openFunctionSource(source)
-  closer.push(() => given?.close())
+  closer.push(() => source?.close())
   const store = await openStore({ dataDir, ...config.store, logger: logger.child({ part: 'store' }), onFatal })
   closer.push(() => store.close())
 
@@ -97,7 +95,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     return undefined
   })
   if (identity) await hub.belongTo(identity)
-  if (given) await processor.activate({ config: given.config, version: 'source', directory: given.folder })
+  await source?.serveWith(processor)
 
   if (config.broker.enabled) {
     broker = await openBroker({ config: config.broker, ingest: router, logger: logger.child({ part: 'broker' }) })
@@ -107,7 +105,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
   const socket = agentSocket(dataDir)
   const api = new LocalApi(
     socket,
-    localRoutes({ store, processor, hub, broker, logBook, startedMs, config }),
+    localRoutes({ store, processor, hub, broker, logBook, startedMs, config, source }),
     logger.child({ part: 'local-api' }),
   )
   await api.open()

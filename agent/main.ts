@@ -11,6 +11,7 @@ import { exitWithParent } from '../runtime/base/exit-with-parent.ts'
 import { openLogger } from '../runtime/base/log.ts'
 import { closeOnSignal, endWith } from '../runtime/base/process-end.ts'
 import { openAgent, type Agent } from './agent.ts'
+import { ServedSource } from './source/served-source.ts'
 
 const EXIT = { failed: 1, usage: 2, tryAgain: 75, config: 78 } as const
 const START_EXIT: Readonly<Record<string, number>> = {
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
   })
   let agent: Agent
   try {
-    agent = await openAgent({ config, logger, onFatal, ...(flags.run === undefined ? {} : { source: flags.run }) })
+    agent = await openAgent({ config, logger, onFatal, ...sourceOf(flags) })
   } catch (error) {
     endWith(describeError(error), START_EXIT[codeOf(error)] ?? EXIT.failed)
   }
@@ -65,11 +66,20 @@ function readFlags() {
         'http-listen': { type: 'string' },
         'log-level': { type: 'string' },
         run: { type: 'string' },
+        inspect: { type: 'string' },
+        'inspect-wait': { type: 'boolean' },
       },
     }).values
   } catch (error) {
     return endWith(`${(error as Error).message}\n${USAGE}`, EXIT.usage)
   }
+}
+
+/** `--inspect` is a port, or empty for the runtime's usual one. */
+function sourceOf({ run, inspect, 'inspect-wait': isWaiting = false }: Flags): { source?: ServedSource } {
+  if (run === undefined) return {}
+  const debug = inspect === undefined ? null : { port: inspect === '' ? null : Number(inspect), isWaiting }
+  return { source: new ServedSource(run, debug) }
 }
 
 function overridesOf(flags: Flags): AgentOverrides {

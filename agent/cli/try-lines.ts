@@ -1,5 +1,6 @@
 import type { FunctionConfig, TriggerConfig } from '../../config/function-config.ts'
 import type { Listen } from '../../config/listen.ts'
+import { DEBUG_PORTS } from '../source/debugged.ts'
 
 /** For each trigger, a line that a person can type to set it off. */
 export function tryLines({ name, triggers }: FunctionConfig, http: string, broker: Listen): string[] {
@@ -17,5 +18,18 @@ function tryLine(trigger: TriggerConfig, http: string, broker: Listen): string {
     }
     case 'cron':
       return `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})`
+  }
+}
+
+/** How to connect to a function that runs with --inspect. */
+export function debuggerLine({ runtime }: FunctionConfig, given: number | true): string {
+  const port = given === true ? DEBUG_PORTS[runtime] : given
+  switch (runtime) {
+    case 'nodejs':
+      return `debug: chrome://inspect, or "attach to 127.0.0.1:${port}" in your editor, or node inspect 127.0.0.1:${port}`
+    case 'java':
+      return `debug: jdb -attach 127.0.0.1:${port}`
+    default:
+      return `debug: attach your editor to 127.0.0.1:${port} (debugpy); without debugpy, breakpoint() in the handler opens pdb: nc 127.0.0.1 ${port}`
   }
 }

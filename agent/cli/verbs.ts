@@ -80,11 +80,13 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .command('run')
     .argument('<folder|file>', 'a folder with function.yaml, or a .py, .ts, .js or .sh file')
     .description('run a function from its source, without a hub')
-    .option('--watch', 'start it anew when a file changes')
+    .option('--watch', 'take it up anew when a file changes; what is wrong is said and the version before runs on')
+    .option('--inspect [port]', 'let a debugger connect: Node 9229, Python (debugpy) 5678, Java 5005', debugPort)
+    .option('--inspect-wait [port]', 'the same, and wait for the debugger before the handler is loaded', debugPort)
     .option('--data-dir <folder>', 'keep events and state here (default: a folder that is removed at the end)')
     .option('--broker-listen <host:port>', 'where the MQTT broker listens (default: the first free port from 1883)')
     .option('--http-listen <host:port>', 'where http triggers listen (default: the first free port from 8080)')
-    .addHelpText('after', examples('run hello.py', 'run ./my-function --watch'))
+    .addHelpText('after', examples('run hello.py', 'run ./my-function --watch', 'run hello.py --inspect'))
     .action(action(async (call, path: string, options: Options) => (await import('./verbs/run.ts')).run(call, path, options)))
 
   program
@@ -263,6 +265,11 @@ function passedOn(program: Command, name: string, description: string, help: str
     .allowUnknownOption()
     .passThroughOptions()
     .addHelpText('after', help)
+}
+
+/** commander gives `true` when the port is left out. */
+function debugPort(text: string): number {
+  return whole(1, 65_535)(text)
 }
 
 function collect(value: string, before: readonly string[]): string[] {

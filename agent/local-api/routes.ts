@@ -1,6 +1,6 @@
 import type { Broker } from '../../adapters/broker/broker.ts'
 import type { AgentConfig } from '../../config/agent-config.ts'
-import { InputError } from '../../runtime/base/errors.ts'
+import { codeOf, describeError, InputError } from '../../runtime/base/errors.ts'
 import { uuidText } from '../../runtime/base/uuid.ts'
 import { bodyOf, headOf } from '../../runtime/event/event-writer.ts'
 import { findItem } from '../../runtime/event/head.ts'
@@ -9,6 +9,7 @@ import type { Processor } from '../../runtime/processor.ts'
 import type { DeadLetter, Store } from '../../runtime/store/store.ts'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
 import type { HubSide } from '../hub-side.ts'
+import type { ServedSource } from '../source/served-source.ts'
 import type { LogBook } from '../telemetry/log-book.ts'
 import { AGENT_VERSION } from '../version.ts'
 import type { LocalRequest, LocalRoute } from './local-api.ts'
@@ -24,6 +25,7 @@ export interface RouteParts {
   readonly logBook: LogBook
   readonly config: AgentConfig
   readonly startedMs: number
+  readonly source: ServedSource | undefined
 }
 
 /** Every route of the local API, in the order of docs/agent-api.md. */
@@ -61,6 +63,20 @@ export function localRoutes(parts: RouteParts): LocalRoute[] {
         const [row] = await store.readInbox(found.source, found.inboxId - 1, 1, 1)
         const isQueued = row?.inboxId === found.inboxId && processor.requeue(found.source, row.record, row.inboxId)
         return { body: { inboxId: found.inboxId, queued: isQueued } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/source/reload',
+      handle: async () => {
+        if (!parts.source) throw new InputError('not-found', 'Cannot reload: this agent serves no function from its source')
+        try {
+          const { name } = await parts.source.serveWith(processor)
+          return { body: { function: name } }
+        } catch (error) {
+          // The author's, whatever it is.
+          throw new InputError(codeOf(error), describeError(error))
+        }
       },
     },
     { method: 'POST', path: '/v1/functions/:name/invoke', handle: (request) => invoke(processor, request) },

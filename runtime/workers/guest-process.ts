@@ -8,6 +8,7 @@ import type { WorkerOptions } from './worker.ts'
 export interface GuestCommand {
   readonly command: string
   readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>> | undefined
   /** What to do when the command is not on this machine. */
   readonly notFound: string
   /** Recognizes a line of its error output that tells what it dies of, better than the last one does. */
@@ -15,12 +16,12 @@ export interface GuestCommand {
 }
 
 /** Starts a guest in a process group of its own, with the ring open; what it prints goes to the function's log. */
-export async function spawnGuest(options: WorkerOptions, { command, args, notFound, reasonIn }: GuestCommand): Promise<GuestHandle> {
+export async function spawnGuest(options: WorkerOptions, { command, args, env, notFound, reasonIn }: GuestCommand): Promise<GuestHandle> {
   const { channel, child } = openProcessChannel({
     command,
     args,
     cwd: options.function.directory,
-    env: functionEnvironment(options.function.config.env),
+    env: { ...functionEnvironment(options.function.config.env), ...env },
     logger: options.logger,
   })
   const exited = Promise.withResolvers<string>()

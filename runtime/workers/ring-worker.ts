@@ -8,6 +8,8 @@ import { InFlight } from './in-flight.ts'
 import type { Worker, WorkerOptions } from './worker.ts'
 
 const START_TIMEOUT_MS = 30_000
+/** A person has to connect first. */
+const DEBUGGED_START_MS = 24 * 3_600_000
 /** Between two tries to write what found no room. */
 const NO_ROOM_MS = 5
 /** Operations (emits, state changes, publishes) of one event. */
@@ -89,9 +91,10 @@ export class RingWorker implements Worker {
       this.#options.host.onRoom(this)
     }
     void guest.exited.then((reason) => this.#onExited(reason))
+    const limitMs = this.#options.function.debug ? DEBUGGED_START_MS : START_TIMEOUT_MS
     const timer = setTimeout(
-      () => this.#kill(new FunctionError('worker-start-timeout', `Worker was not ready within ${START_TIMEOUT_MS} ms`)),
-      START_TIMEOUT_MS,
+      () => this.#kill(new FunctionError('worker-start-timeout', `Worker was not ready within ${limitMs} ms`)),
+      limitMs,
     )
     try {
       this.#sendInit(guest.channel)

@@ -8,6 +8,15 @@ export interface FunctionVersion {
   readonly version: string
   /** Where its files are. */
   readonly directory: string
+  /** Its workers run under a debugger, which connects there. */
+  readonly debug?: DebugOptions
+}
+
+export interface DebugOptions {
+  readonly host: string
+  readonly port: number
+  /** The worker waits for the debugger before it loads the handler. */
+  readonly isWaiting: boolean
 }
 
 /**

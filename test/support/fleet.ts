@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +10,7 @@ import type { Ledger } from '../../runtime/store/store.ts'
 import { agentSocket } from '../../agent/local-api/socket-path.ts'
 import type { Publisher } from '../../agent/publisher/publisher.ts'
 import { getJson } from './agent-process.ts'
+import { freePort } from './free-port.ts'
 import { call, claimToken, initialiseTrust, publish, spawnHub, type TestHub } from './hub.ts'
 
 type Functions = Record<string, Record<string, string>>
@@ -185,14 +185,4 @@ async function kill(child: ChildProcess | undefined): Promise<void> {
   const exit = once(child, 'exit')
   child.kill('SIGKILL')
   await exit
-}
-
-/** A port that is free now and, as ports are given out in turn, for the length of a test. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -17,7 +17,7 @@ import type { Printer } from '../printer.ts'
 import { AGENT_MAIN } from '../replace-process.ts'
 import { startRunner, type Runner } from '../runner.ts'
 import { watchSource } from '../source-watch.ts'
-import { tryLines } from '../try-lines.ts'
+import { debuggerLine, tryLines } from '../try-lines.ts'
 
 const LOG_POLL_MS = 200
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -27,18 +27,26 @@ export interface RunOptions {
   readonly dataDir?: string
   readonly brokerListen?: string
   readonly httpListen?: string
+  /** A port, or true for the runtime's usual one. */
+  readonly inspect?: number | true
+  readonly inspectWait?: number | true
 }
 
 export async function run({ printer }: Call, path: string, options: RunOptions): Promise<Exit> {
-  readConfig(path, printer)
+  const config = readConfig(path, printer)
   const broker = await freePort('--broker-listen', options.brokerListen, '127.0.0.1:1883')
   const http = await freePort('--http-listen', options.httpListen, '127.0.0.1:8080')
   const dataDir = options.dataDir ? resolve(options.dataDir) : mkdtempSync(join(tmpdir(), 'dunlin-run-'))
   const args = ['--run', resolve(path), '--data-dir', dataDir, '--broker-listen', listenText(broker), '--http-listen', listenText(http)]
+  const inspect = options.inspectWait ?? options.inspect
+  if (inspect !== undefined)
+    args.push('--inspect', inspect === true ? '' : String(inspect), ...(options.inspectWait ? ['--inspect-wait'] : []))
+  if (options.inspectWait !== undefined) printer.line(`${debuggerLine(config, options.inspectWait)}; it waits for you`)
   const start = () => startRunner(AGENT_MAIN, args, printer)
   const greet = (config: FunctionConfig) => {
     printer.line(`${printer.paint('bold', config.name)} runs (${config.runtime}${options.watch ? ', watching its files' : ''}). Try:`)
     for (const line of tryLines(config, listenText(http), broker)) printer.line(`  ${line}`)
+    if (inspect !== undefined) printer.line(`  ${debuggerLine(config, inspect)}`)
     printer.line('Ctrl-C stops it.\n')
   }
   try {
@@ -56,7 +64,7 @@ interface Serving {
   readonly greet: (config: FunctionConfig) => void
 }
 
-/** Once, or anew after each change of the source. */
+/** Until it ends or is interrupted; with `isWatching` each change of the source is taken up by the agent that runs. */
 async function serve(path: string, { printer, dataDir, isWatching, start, greet }: Serving): Promise<Exit> {
   let runner: Runner | undefined
   let isInterrupted = false
@@ -71,30 +79,45 @@ async function serve(path: string, { printer, dataDir, isWatching, start, greet 
   const watcher = isWatching ? watchSource(path, wake) : undefined
   try {
     for (let isFirst = true; ; isFirst = false) {
-      changed = Promise.withResolvers()
       const config = readAgain(path, printer, isFirst)
       runner = config && start()
       const exitCode = runner?.exitCode ?? new Promise<Exit>(() => {})
       if (runner && (await runner.ready)) {
-        if (isFirst) greet(config!)
-        else printer.line(`${printer.paint('bold', config!.name)} runs again`)
+        greet(config!)
         void followLogs(dataDir, exitCode, printer)
       }
-      const ended = await Promise.race([exitCode, changed.promise])
-      if (isInterrupted) {
-        if (runner) await exitCode
-        return Exit.ok
-      }
-      if (ended !== undefined && !isWatching) return ended
-      if (ended !== undefined) await changed.promise
-      else {
-        runner?.stop()
-        if (runner) await exitCode
-      }
+      let ended: Exit | void = undefined
+      // An agent that runs takes the change up; one that did not start is started again.
+      do {
+        ended = await Promise.race([exitCode, changed.promise])
+        if (isInterrupted) return runner ? await exitCode.then(() => Exit.ok) : Exit.ok
+        if (ended !== undefined && !isWatching) return ended
+        if (ended !== undefined) await changed.promise
+        changed = Promise.withResolvers()
+        if (ended === undefined && runner) await reload(dataDir, printer)
+      } while (ended === undefined && runner && !isInterrupted)
+      if (isInterrupted) return Exit.ok
     }
   } finally {
     watcher?.close()
     for (const signal of SIGNALS) process.removeListener(signal, onSignal)
+  }
+}
+
+/** The version before goes on when the new one is not good. */
+async function reload(dataDir: string, printer: Printer): Promise<void> {
+  const startedMs = performance.now()
+  try {
+    const { function: name } = (await agentIn(dataDir).post('/v1/source/reload')) as { function: string }
+    printer.line(`${printer.paint('bold', name)} runs again (${Math.round(performance.now() - startedMs)} ms)`)
+  } catch (error) {
+    printer.remark(
+      printer.paint(
+        'red',
+        `${describeError(error)}
+the version before runs on`,
+      ),
+    )
   }
 }
 
@@ -122,7 +145,7 @@ async function freePort(setting: string, given: string | undefined, fallback: st
 }
 
 async function followLogs(dataDir: string, ended: Promise<unknown>, printer: Printer): Promise<void> {
-  const agent = new AgentClient({ path: dataDir, context: { agent: { socket: agentSocket(dataDir) } } })
+  const agent = agentIn(dataDir)
   const ending = new AbortController()
   const { signal } = ending
   void ended.then(() => ending.abort())
@@ -137,4 +160,8 @@ async function followLogs(dataDir: string, ended: Promise<unknown>, printer: Pri
     }
     await sleep(LOG_POLL_MS, signal).catch(() => {})
   }
+}
+
+function agentIn(dataDir: string): AgentClient {
+  return new AgentClient({ path: dataDir, context: { agent: { socket: agentSocket(dataDir) } } })
 }

@@ -1,6 +1,6 @@
 import { spawnGuest } from '../guest-process.ts'
 import { RingWorker } from '../ring-worker.ts'
-import type { Runtime, WorkerOptions } from '../worker.ts'
+import type { DebugOptions, Runtime, WorkerOptions } from '../worker.ts'
 import { functionClassPath, guestClassPath } from './class-path.ts'
 import { JVM_OPTIONS } from './jvm-options.ts'
 
@@ -15,7 +15,19 @@ async function spawnJava(options: WorkerOptions): ReturnType<typeof spawnGuest> 
   const { jvmOptions } = options.function.config.runtimeAttributes
   return spawnGuest(options, {
     command: process.env['DUNLIN_JAVA'] ?? 'java',
-    args: [...JVM_OPTIONS, ...(Array.isArray(jvmOptions) ? jvmOptions.map(String) : []), '-cp', `${guest}:${own}`, 'dunlin.guest.Main'],
+    args: [
+      ...JVM_OPTIONS,
+      ...debugOptions(options.function.debug),
+      ...(Array.isArray(jvmOptions) ? jvmOptions.map(String) : []),
+      '-cp',
+      `${guest}:${own}`,
+      'dunlin.guest.Main',
+    ],
     notFound: 'install a Java runtime (>= 17), or name its java in the environment variable DUNLIN_JAVA',
   })
+}
+
+function debugOptions(debug: DebugOptions | undefined): string[] {
+  if (!debug) return []
+  return [`-agentlib:jdwp=transport=dt_socket,server=y,suspend=${debug.isWaiting ? 'y' : 'n'},address=${debug.host}:${debug.port}`]
 }

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { ownModule } from '../../base/own-module.ts'
 import { spawnGuest } from '../guest-process.ts'
 import type { GuestHandle } from '../ring-worker.ts'
-import type { WorkerOptions } from '../worker.ts'
+import type { DebugOptions, WorkerOptions } from '../worker.ts'
 import { HEAP_MB_MAX, HEAP_TOO_LARGE } from './heap.ts'
 
 /** A Node of its own (isolation I2): a leak of Buffers, a crash in native code or process.kill costs this worker only. */
@@ -10,6 +10,7 @@ export function spawnProcess(options: WorkerOptions): Promise<GuestHandle> {
   return spawnGuest(options, {
     command: process.execPath,
     args: [
+      ...inspectArguments(options.function.debug),
       `--max-old-space-size=${HEAP_MB_MAX}`,
       '--disable-warning=ExperimentalWarning',
       fileURLToPath(ownModule(import.meta.url, './process-guest')),
@@ -17,4 +18,8 @@ export function spawnProcess(options: WorkerOptions): Promise<GuestHandle> {
     notFound: 'the Node that runs the agent is gone: install it again',
     reasonIn: (line) => (line.includes('JavaScript heap out of memory') ? HEAP_TOO_LARGE : undefined),
   })
+}
+
+function inspectArguments(debug: DebugOptions | undefined): string[] {
+  return debug ? [`--inspect${debug.isWaiting ? '-wait' : ''}=${debug.host}:${debug.port}`, '--inspect-publish-uid=http'] : []
 }

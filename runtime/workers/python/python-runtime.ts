@@ -8,11 +8,15 @@ const GUEST = fileURLToPath(new URL('../../shared-memory/guests/python/main.py',
 /** Python handlers, a process each, over the shared-memory ring. The guest is standard library only, Python >= 3.9. */
 export const pythonRuntime: Runtime = {
   createWorker: (options) =>
-    new RingWorker(options, () =>
-      spawnGuest(options, {
-        command: process.env['DUNLIN_PYTHON'] ?? 'python3',
-        args: ['-u', GUEST],
+    new RingWorker(options, async () => {
+      const command = process.env['DUNLIN_PYTHON'] ?? 'python3'
+      const { debug } = options.function
+      const debugging = debug && (await (await import('./debugger.ts')).pythonDebugger(command, debug))
+      return spawnGuest(options, {
+        command,
+        args: ['-u', ...(debugging?.args ?? []), GUEST],
+        env: debugging?.env,
         notFound: 'install python3 (>= 3.9), or name it in the environment variable DUNLIN_PYTHON',
-      }),
-    ),
+      })
+    }),
 }
