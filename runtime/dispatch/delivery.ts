@@ -1,6 +1,7 @@
 import { findItem, itemsOf } from '../event/head.ts'
 import { AT, Tag } from '../event/record.ts'
 import { bodyOf, headOf } from '../event/event-writer.ts'
+import type { BodyStream } from './body-stream.ts'
 
 /** What a direct caller (HTTP, invoke, call_function) gets back. */
 export interface Answer {
@@ -10,9 +11,26 @@ export interface Answer {
   readonly body: Buffer
   /** Why it failed; undefined for status < 500. */
   readonly error: string | undefined
+  /** What the handler logged for this event, when its record asked for it (setLogLevel of event-writer.ts). */
+  readonly logs?: readonly EventLogLine[]
+}
+
+/** A line that a handler logged; `level` as in pino (10 debug, 20 info, 30 warn, 40 error), `fields` JSON text or empty. */
+export interface EventLogLine {
+  readonly level: number
+  readonly message: string
+  readonly fields: string
+  /** Wall clock when the agent read it. */
+  readonly timeMs: number
 }
 
 export type Reply = (answer: Answer) => void
+
+/**
+ * Takes an answer whose body comes in parts: `head` has an empty body. Called in place of Reply, once. What the handler asked for is
+ * committed when the stream ends without an error; so is the answer of a Reply. Who gives only a Reply gets the parts as one body.
+ */
+export type StreamReply = (head: Answer, body: BodyStream) => void
 
 /** One event on its way through a pipeline: the record, where it is kept, and what its handler has asked for so far. */
 export class Delivery {

@@ -1,7 +1,7 @@
 import { AT, Kind } from '../event/record.ts'
 import type { Delivery } from './delivery.ts'
 
-/** In an EVENT's status: forget what you remember of the state (docs/ring.md). */
+/** In the low byte of an EVENT's status: forget what you remember of the state (docs/ring.md). */
 const FORGET_STATE = 1
 /** After a failure so many events are at the worker at once, doubled after each so many good ones, until there is no limit again. */
 const AFTER_FAILURE = 8
@@ -27,7 +27,7 @@ export class RunAhead {
 
   /** Marks the next event that is given to the worker, when it has to forget. */
   mark(next: Delivery): void {
-    if (this.#mustForget) next.record.writeUInt16LE(FORGET_STATE, AT.status)
+    if (this.#mustForget) next.record[AT.status] = FORGET_STATE
   }
 
   given(): void {

@@ -58,6 +58,16 @@ export function getU64(source: Buffer, at: number): number {
   return source.readUInt32LE(at) + source.readUInt32LE(at + 4) * 0x1_0000_0000
 }
 
+/** Wants the log lines of this one event from `level` on (10 debug, 20 info, 30 warn, 40 error), beside those that its function logs anyway. */
+export function setLogLevel(record: Buffer, level: number): void {
+  record[AT.status + 1] = level
+}
+
+/** 0: no log lines are wanted. */
+export function logLevelOf(record: Buffer): number {
+  return record[AT.status + 1]!
+}
+
 export function headOf(record: Buffer): Buffer {
   return record.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + record.readUInt32LE(AT.headLength))
 }

@@ -17,7 +17,10 @@ export const AT = {
   kind: 4,
   /** u8: Flag bits. */
   flags: 5,
-  /** u16: RESULT: the answer's status (200, 500, ...). LOG: the level (10 debug, 20 info, 30 warn, 40 error). */
+  /**
+   * u16: RESULT, CHUNK: the answer's status (200, 500, ...). LOG: the level (10 debug, 20 info, 30 warn, 40 error).
+   * EVENT: low byte 1: forget the state; high byte: the level from which this event's log lines are wanted, 0: the function's own.
+   */
   status: 6,
   /** u64 (< 2^53): the sender's number for this exchange; answers carry it back. */
   ticket: 8,
@@ -48,6 +51,8 @@ export const Kind = {
   stop: 3,
   stateValue: 4,
   callResult: 5,
+  /** More bytes of a streamed answer may be sent; none: nobody reads it any more. */
+  credit: 6,
   // guest -> agent
   ready: 16,
   result: 17,
@@ -59,6 +64,10 @@ export const Kind = {
   call: 23,
   log: 24,
   initFailed: 25,
+  /** An event that was answered without being acknowledged: it is now, or it has failed. */
+  ack: 26,
+  /** A part of a streamed answer; RESULT ends it. */
+  chunk: 27,
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
@@ -69,6 +78,12 @@ export const Flag = {
   externalBody: 0b0000_1000,
   /** STATE_VALUE: the key does not exist. */
   absent: 0b0001_0000,
+  /** EVENT: the next one belongs to the same batch. */
+  batchMore: 0b0001_0000,
+  /** RESULT: answered, and not acknowledged by it: ACK comes later. */
+  noAck: 0b0000_0001,
+  /** RESULT with status 500 or more: the handler failed for its whole batch; nobody knows which event did it. */
+  batchFailed: 0b0000_0010,
   /** Drained from the backlog after an outage. */
   replayed: 0b0010_0000,
   clockMask: 0b1100_0000,

@@ -1,5 +1,5 @@
 import type { TriggerConfig } from '../../config/function-config.ts'
-import type { Reply } from '../dispatch/delivery.ts'
+import type { Reply, StreamReply } from '../dispatch/delivery.ts'
 import type { EventWriter } from '../event/event-writer.ts'
 import type { Logger } from '../base/log.ts'
 
@@ -8,8 +8,11 @@ export interface TriggerSink {
   readonly events: EventWriter
   /** Durable: `done` after the commit. The trigger acknowledges its source there and nowhere else. */
   accept(record: Buffer, done: (error: Error | null) => void): void
-  /** Direct: nothing is kept on disk; `reply` (when given) gets the handler's answer. */
-  invoke(record: Buffer, reply: Reply | null): void
+  /**
+   * Direct: nothing is kept on disk; `reply` (when given) gets the handler's answer. With `onStream` an answer in parts goes there
+   * as it comes; without, it is gathered for `reply`.
+   */
+  invoke(record: Buffer, reply: Reply | null, onStream?: StreamReply): void
 }
 
 /** A source of events, between `start` and `stop`. */
