@@ -82,10 +82,10 @@ export class Processor {
     await host?.stop(graceMs)
   }
 
-  /** A direct call; `reply` always comes. */
-  invoke(name: string, record: Buffer, reply: Reply): void {
+  /** A direct call, as from `trigger` (its name or kind); `reply` always comes. */
+  invoke(name: string, record: Buffer, reply: Reply, trigger?: string): void {
     const host = this.#functions.get(name)
-    if (host) host.invoke(record, reply)
+    if (host) host.invoke(record, reply, trigger)
     else reply(failedAnswer(404, `There is no function "${name}" here; there are: ${[...this.#functions.keys()].join(', ') || 'none'}`))
   }
 

@@ -152,12 +152,17 @@ export class FunctionHost {
     }
   }
 
-  /** A direct call: through the http trigger's workers where there is one, else the first trigger's. */
-  invoke(record: Buffer, reply: Reply): void {
-    let line: Line | undefined
-    for (const candidate of this.#lines.values()) if (!line || candidate.config.kind === 'http') line = candidate
-    if (line) line.pipeline.invoke(record, reply)
-    else reply(failedAnswer(503, `Function ${this.name} is not running`))
+  /** A direct call, as from the trigger of this name or kind; without one, as from the http trigger, else from the first. */
+  invoke(record: Buffer, reply: Reply, trigger?: string): void {
+    const lines = [...this.#lines.values()]
+    if (lines.length === 0) return reply(failedAnswer(503, `Function ${this.name} is not running`))
+    const line =
+      trigger === undefined
+        ? (lines.find(({ config }) => config.kind === 'http') ?? lines[0])
+        : (this.#lines.get(trigger) ?? lines.find(({ config }) => config.kind === trigger))
+    if (line) return line.pipeline.invoke(record, reply)
+    const known = lines.map(({ config }) => `${config.name} (${config.kind})`).join(', ')
+    reply(failedAnswer(404, `Function ${this.name} has no trigger "${trigger}"; it has: ${known}`))
   }
 
   /** A dead letter or other inbox row that is to be tried again. */
