@@ -27,9 +27,15 @@ export async function spawnThread(options: WorkerOptions): Promise<GuestHandle> 
   const exited = Promise.withResolvers<string>()
   let reason = ''
   thread.on('error', (error: Error) => (reason = describe(error)))
-  thread.on('exit', (code) => exited.resolve(reason || `exit code ${code}`))
+  thread.on('exit', (code) => {
+    // Whole records may still lie in the ring: an answer that was written counts.
+    while (agentEnd.poll(LAST_RECORDS) === LAST_RECORDS);
+    exited.resolve(reason || `exit code ${code}`)
+  })
   return { channel: agentEnd, exited: exited.promise, kill: () => void thread.terminate() }
 }
+
+const LAST_RECORDS = 4096
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return `threw ${String(error)}`

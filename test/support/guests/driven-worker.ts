@@ -75,15 +75,21 @@ export class DrivenWorker {
     })
   }
 
-  static async make(t: ExecutionContext, kind: GuestKind, name = 'fixture', options: Partial<WorkerOptions> = {}): Promise<DrivenWorker> {
-    const version = fixtureVersion(kind, tempDir(t), name, '  loggerSinks: [{ level: debug }]')
+  static async make(
+    t: ExecutionContext,
+    kind: GuestKind,
+    name = 'fixture',
+    options: Partial<WorkerOptions> = {},
+    logLevel = 'debug',
+  ): Promise<DrivenWorker> {
+    const version = fixtureVersion(kind, tempDir(t), name, `  loggerSinks: [{ level: ${logLevel} }]`)
     const driven = new DrivenWorker(version, await runtimes[version.config.runtime](), options)
     t.teardown(() => driven.worker.stop(0))
     return driven
   }
 
-  static async start(t: ExecutionContext, kind: GuestKind, name = 'fixture', options: Partial<WorkerOptions> = {}): Promise<DrivenWorker> {
-    const driven = await DrivenWorker.make(t, kind, name, options)
+  static async start(...args: Parameters<typeof DrivenWorker.make>): Promise<DrivenWorker> {
+    const driven = await DrivenWorker.make(...args)
     await driven.worker.start()
     return driven
   }

@@ -17,6 +17,8 @@ export interface GuestKind {
   readonly isProcess: boolean
   /** The class, or the kind of error, of what its `raise` throws. */
   readonly raises: string
+  /** Its fixture can reach the ring behind the context's back (step `forge`). */
+  readonly forges: boolean
 }
 
 /** Every guest that speaks the ring. A new one is a line here and a fixture beside it. */
@@ -29,6 +31,7 @@ export const guestKinds: readonly GuestKind[] = [
     isSequential: true,
     isProcess: true,
     raises: 'ValueError: ',
+    forges: true,
   },
   {
     name: 'python async',
@@ -38,6 +41,7 @@ export const guestKinds: readonly GuestKind[] = [
     isSequential: false,
     isProcess: true,
     raises: 'ValueError: ',
+    forges: true,
   },
   {
     name: 'nodejs thread',
@@ -47,6 +51,7 @@ export const guestKinds: readonly GuestKind[] = [
     isSequential: false,
     isProcess: false,
     raises: 'Error: ',
+    forges: false,
   },
   {
     name: 'nodejs process',
@@ -56,6 +61,7 @@ export const guestKinds: readonly GuestKind[] = [
     isSequential: false,
     isProcess: true,
     raises: 'Error: ',
+    forges: false,
   },
   {
     name: 'java',
@@ -65,6 +71,7 @@ export const guestKinds: readonly GuestKind[] = [
     isSequential: true,
     isProcess: true,
     raises: 'java.lang.IllegalArgumentException: ',
+    forges: true,
   },
 ]
 
