@@ -1,7 +1,7 @@
 /** What the agent works with after function.yaml has been checked, defaulted and compiled. */
 import type { TriggerConfig } from './triggers/registry.ts'
 
-export type { Delivery, OrderKey, TriggerBase } from './triggers/common.ts'
+export type { BatchConfig, Delivery, ExplicitAckMode, OrderKey, TriggerBase } from './triggers/common.ts'
 export type { CorsConfig, HttpTriggerConfig } from './triggers/http.ts'
 export type { MqttSubscription, MqttTriggerConfig } from './triggers/mqtt.ts'
 export type { CronTriggerConfig } from './triggers/cron.ts'

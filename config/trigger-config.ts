@@ -69,12 +69,19 @@ function compileTrigger(checker: Checker, notices: Notices, name: string, kind: 
     checker.add(
       [...path, 'maxWorkers'],
       `expected the same as numWorkers (${given.numWorkers}), got ${given.maxWorkers}`,
+  const explicitAckMode = given.explicitAckMode || 'disable'
+  if (explicitAckMode !== 'disable' && context.runtime === 'shell') {
+    checker.add([...path, 'explicitAckMode'], `expected disable, got ${explicitAckMode}`, 'a shell function acknowledges by its exit code')
+  }
       'it is the old name; leave it out',
     )
   }
   notices.withoutEffect(path, given, TRIGGER_WITHOUT_EFFECT)
   notices.withoutEffect([...path, 'attributes'], given.attributes, spec.attributesWithoutEffect)
   const base = {
+    batch: given.batch?.mode === 'enable' ? { size: given.batch.batchSize, timeoutMs: given.batch.timeout } : null,
+    explicitAckMode,
+    explicitAckTimeoutMs: given.explicitAckTimeout,
     name,
     numWorkers: given.numWorkers ?? given.maxWorkers ?? 1,
     concurrency: given.concurrency ?? RUNTIMES[context.runtime].concurrency,

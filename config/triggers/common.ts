@@ -1,13 +1,31 @@
 /** What triggers of all kinds share in function.yaml: Nuclio's shape, with `delivery`, `orderKey` and `concurrency` beside it. */
 import * as v from 'valibot'
 import type { Checker } from '../check.ts'
-import { integer, stringMap, text } from '../fields.ts'
+import { duration, integer, stringMap, text } from '../fields.ts'
 import type { Notices } from '../notices.ts'
 import { TRIGGER_WITHOUT_EFFECT } from '../nuclio-fields.ts'
 import { anything } from '../without-effect.ts'
 
 export type Delivery = 'durable' | 'direct'
 export type OrderKey = 'topic' | 'source' | 'none'
+/** Nuclio's: may a handler answer an event and acknowledge it later, and must it. */
+export type ExplicitAckMode = 'disable' | 'enable' | 'explicitOnly'
+
+export type AllocationMode = 'pool' | 'static'
+
+/** How the workers of a trigger live. Triggers that share a pool have the same ones. */
+export interface PoolSettings {
+  /** Triggers of one function that name the same one share its workers; null: this trigger has its own. */
+  readonly name: string | null
+  /** `numWorkers` is the most there may be. Fewer here: the pool grows and shrinks; 0: it ends its last worker when idle. */
+  readonly minWorkers: number
+  /** A worker above `minWorkers` that had nothing to do for so long is ended. */
+  readonly idleTimeoutMs: number
+  /** With `minWorkers: 0`: the first worker starts with the agent, not with the first event. */
+  readonly prewarm: boolean
+  /** pool: the least loaded worker; static: an order key always goes to the same one. */
+  readonly allocation: AllocationMode
+}
 
 export interface TriggerBase {
   readonly name: string
@@ -18,9 +36,20 @@ export interface TriggerBase {
   readonly orderKey: OrderKey
   readonly workerAvailabilityTimeoutMs: number
   readonly annotations: Readonly<Record<string, string>>
+  /** The handler gets lists of events; null: one event at a time. */
+  readonly batch: BatchConfig | null
+  readonly explicitAckMode: ExplicitAckMode
+  /** An event that was answered and not acknowledged for so long has failed. */
+  readonly explicitAckTimeoutMs: number
 }
 
 /** What a kind is given to compile its part: `path` is where it stands in the document. */
+export interface BatchConfig {
+  readonly size: number
+  /** An incomplete batch is given this long after its oldest event came. */
+  readonly timeoutMs: number
+}
+
 export interface TriggerCompile {
   readonly checker: Checker
   readonly notices: Notices
@@ -55,6 +84,9 @@ const WORKERS_MAX = 64
 /** Events in flight per worker: the ring's window holds no more. */
 const CONCURRENCY_MAX = 1024
 
+/** As CONCURRENCY_MAX: a batch is in flight whole. */
+const BATCH_SIZE_MAX = 1024
+const HOUR_MS = 3_600_000
 export const common = {
   name: v.optional(text(128)),
   /** Left out, with a notice, when true. */
@@ -73,10 +105,18 @@ export const common = {
   workerAvailabilityTimeoutMilliseconds: v.optional(integer({ min: 0, max: DAY_MS }), 10_000),
   annotations: v.optional(stringMap, {}),
   url: v.optional(v.string()),
-  /** `disable` is what there is; the rest would change what a handler must do, so it is refused and not ignored. */
-  explicitAckMode: v.optional(v.picklist(['disable', ''])),
+  /** Default disable: an answer acknowledges. enable: one with ensure_no_ack() does not. explicitOnly: none does. */
+  explicitAckMode: v.optional(v.picklist(['disable', 'enable', 'explicitOnly', '']), 'disable'),
+  /** 60 s: as long as the last wait between two attempts. */
+  explicitAckTimeout: v.optional(duration({ min: 1, max: DAY_MS }), '60s'),
   batch: v.optional(
-    v.strictObject({ mode: v.optional(v.picklist(['disable', ''])), batchSize: v.optional(v.unknown()), timeout: v.optional(v.unknown()) }),
+    v.strictObject({
+      mode: v.optional(v.picklist(['disable', 'enable', '']), 'disable'),
+      /** 10, Nuclio's. */
+      batchSize: v.optional(integer({ min: 1, max: BATCH_SIZE_MAX }), 10),
+      /** 1 s, Nuclio's. */
+      timeout: v.optional(duration({ min: 1, max: HOUR_MS }), '1s'),
+    }),
   ),
   ...anything(TRIGGER_WITHOUT_EFFECT),
 }

@@ -270,6 +270,9 @@ test('an mqtt trigger gets its defaults', (t) => {
     subscriptions: [
       { topic: 'a/+/b', qos: 1 },
       { topic: '#', qos: 0 },
+    batch: null,
+    explicitAckMode: 'disable',
+    explicitAckTimeoutMs: 60_000,
     ],
     url: null,
   })
@@ -313,6 +316,9 @@ test('an http trigger gets its defaults, on a port of its own the root path', (t
     paths: ['/hello'],
     maxRequestBodyBytes: 4 * 1024 * 1024,
     cors: null,
+    batch: null,
+    explicitAckMode: 'disable',
+    explicitAckTimeoutMs: 60_000,
   })
   t.deepEqual((triggerOf('kind: http\nattributes: {port: 9000}') as HttpTriggerConfig).paths, ['/'])
 })
@@ -398,9 +404,18 @@ test('concurrency depends on the runtime unless it is given', (t) => {
   )
 })
 
-test('what would change how a handler is called is refused, not ignored', (t) => {
-  t.is(problemsOf(t, withTrigger('kind: http\nexplicitAckMode: explicitOnly'))[0]!.path, 'spec.triggers.a.explicitAckMode')
-  t.is(problemsOf(t, withTrigger('kind: http\nbatch: {mode: enable}'))[0]!.path, 'spec.triggers.a.batch.mode')
+test('a batch has ten events and a second by default, and only with mode enable', (t) => {
+  const batch = (lines: string) => parse(withTrigger(`kind: http\n${lines}`)).triggers[0]!.batch
+  t.deepEqual(batch('batch: { mode: enable }'), { size: 10, timeoutMs: 1_000 })
+  t.deepEqual(batch('batch: { mode: enable, batchSize: 3, timeout: 20ms }'), { size: 3, timeoutMs: 20 })
+  t.is(batch('batch: { batchSize: 3 }'), null)
+  t.is(problemsOf(t, withTrigger('kind: http\nbatch: { mode: enable, batchSize: 1025 }'))[0]!.path, 'spec.triggers.a.batch.batchSize')
+})
+
+test('explicit acknowledgement is refused for a program, which acknowledges by its exit code', (t) => {
+  const given = withTrigger('kind: http\nexplicitAckMode: explicitOnly\nexplicitAckTimeout: 5s')
+  t.like(parse(given).triggers[0]!, { explicitAckMode: 'explicitOnly', explicitAckTimeoutMs: 5_000 })
+  t.is(problemsOf(t, given.replace('nodejs', 'shell'))[0]!.path, 'spec.triggers.a.explicitAckMode')
 })
 
 test('isolation is thread for nodejs unless asked otherwise, and cannot be thread elsewhere', (t) => {
