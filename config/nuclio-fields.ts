@@ -89,7 +89,6 @@ export const METADATA_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
 
 export const TRIGGER_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   class: 'the kind decides',
-  workerAllocatorName: 'each trigger has workers of its own in this version',
   workerTerminationTimeout: NOT_YET,
   username: "the device's own broker needs no log-in from a trigger",
   password: "the device's own broker needs no log-in from a trigger",
@@ -114,7 +113,6 @@ export const OTHER_TRIGGER_KINDS: readonly string[] = [
   'pubsub',
   'v3ioStream',
   'v3ioItemPoller',
-  'kickstart',
   'poller-dir',
 ]
 

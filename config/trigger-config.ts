@@ -7,6 +7,7 @@ import type { Notices } from './notices.ts'
 import { OTHER_TRIGGER_KINDS, TRIGGER_WITHOUT_EFFECT } from './nuclio-fields.ts'
 import { RUNTIMES } from './runtimes.ts'
 import type { common, TriggerBase, TriggerKindOf } from './triggers/common.ts'
+import { compileWorkers, shareWorkers } from './worker-pools.ts'
 import { TRIGGER_KINDS, triggerKinds, type TriggerConfig, type TriggerKind } from './triggers/registry.ts'
 
 /** More is a mistake: each has workers of its own. */
@@ -40,7 +41,8 @@ export function compileTriggers(checker: Checker, notices: Notices, context: Con
     const trigger = kind && compileTrigger(checker, notices, name, kind, context)
     if (trigger) triggers.push(trigger)
   }
-  return checker.problems.count === before ? triggers : null
+  const shared = shareWorkers(checker, notices, triggers)
+  return checker.problems.count === before ? shared : null
 }
 
 function triggerKind(checker: Checker, name: string): TriggerKind | null {
@@ -65,29 +67,21 @@ function compileTrigger(checker: Checker, notices: Notices, name: string, kind: 
   const spec = triggerKinds[kind] as unknown as AnyKind
   const given = checker.check(spec.schema, path)
   if (!given) return null
-  if (given.numWorkers !== undefined && given.maxWorkers !== undefined && given.numWorkers !== given.maxWorkers) {
-    checker.add(
-      [...path, 'maxWorkers'],
-      `expected the same as numWorkers (${given.numWorkers}), got ${given.maxWorkers}`,
+  notices.withoutEffect(path, given, TRIGGER_WITHOUT_EFFECT)
+  notices.withoutEffect([...path, 'attributes'], given.attributes, spec.attributesWithoutEffect)
   const explicitAckMode = given.explicitAckMode || 'disable'
   if (explicitAckMode !== 'disable' && context.runtime === 'shell') {
     checker.add([...path, 'explicitAckMode'], `expected disable, got ${explicitAckMode}`, 'a shell function acknowledges by its exit code')
   }
-      'it is the old name; leave it out',
-    )
-  }
-  notices.withoutEffect(path, given, TRIGGER_WITHOUT_EFFECT)
-  notices.withoutEffect([...path, 'attributes'], given.attributes, spec.attributesWithoutEffect)
   const base = {
-    batch: given.batch?.mode === 'enable' ? { size: given.batch.batchSize, timeoutMs: given.batch.timeout } : null,
-    explicitAckMode,
-    explicitAckTimeoutMs: given.explicitAckTimeout,
     name,
-    numWorkers: given.numWorkers ?? given.maxWorkers ?? 1,
-    concurrency: given.concurrency ?? RUNTIMES[context.runtime].concurrency,
+    ...compileWorkers(checker, path, given, RUNTIMES[context.runtime].concurrency),
     delivery: given.delivery ?? spec.defaults.delivery,
     orderKey: given.orderKey ?? spec.defaults.orderKey,
     workerAvailabilityTimeoutMs: given.workerAvailabilityTimeoutMilliseconds,
+    batch: given.batch?.mode === 'enable' ? { size: given.batch.batchSize, timeoutMs: given.batch.timeout } : null,
+    explicitAckMode,
+    explicitAckTimeoutMs: given.explicitAckTimeout,
     annotations: given.annotations,
   } satisfies TriggerBase
   return spec.compile(given, base, { checker, notices, path, functionName: context.functionName })

@@ -32,24 +32,25 @@ export interface TriggerBase {
   readonly numWorkers: number
   /** Events in flight per worker. */
   readonly concurrency: number
+  readonly pool: PoolSettings
   readonly delivery: Delivery
   readonly orderKey: OrderKey
   readonly workerAvailabilityTimeoutMs: number
-  readonly annotations: Readonly<Record<string, string>>
   /** The handler gets lists of events; null: one event at a time. */
   readonly batch: BatchConfig | null
   readonly explicitAckMode: ExplicitAckMode
   /** An event that was answered and not acknowledged for so long has failed. */
   readonly explicitAckTimeoutMs: number
+  readonly annotations: Readonly<Record<string, string>>
 }
 
-/** What a kind is given to compile its part: `path` is where it stands in the document. */
 export interface BatchConfig {
   readonly size: number
   /** An incomplete batch is given this long after its oldest event came. */
   readonly timeoutMs: number
 }
 
+/** What a kind is given to compile its part: `path` is where it stands in the document. */
 export interface TriggerCompile {
   readonly checker: Checker
   readonly notices: Notices
@@ -83,18 +84,28 @@ const DAY_MS = 86_400_000
 const WORKERS_MAX = 64
 /** Events in flight per worker: the ring's window holds no more. */
 const CONCURRENCY_MAX = 1024
-
 /** As CONCURRENCY_MAX: a batch is in flight whole. */
 const BATCH_SIZE_MAX = 1024
 const HOUR_MS = 3_600_000
+
 export const common = {
   name: v.optional(text(128)),
   /** Left out, with a notice, when true. */
   disabled: v.optional(v.boolean(), false),
   /** Default 1: more only help handlers that compute, waiting ones overlap by `concurrency`. */
   numWorkers: v.optional(integer({ min: 1, max: WORKERS_MAX })),
-  /** Nuclio's old name for numWorkers. */
+  /** Alone it is Nuclio's old name for numWorkers; with minWorkers the most workers of a pool that grows and shrinks. */
   maxWorkers: v.optional(integer({ min: 1, max: WORKERS_MAX })),
+  /** Default: as many as numWorkers, so the pool keeps its size. 0: no worker runs while there is nothing to do. */
+  minWorkers: v.optional(integer({ min: 0, max: WORKERS_MAX })),
+  /** Default 5 min: longer than the pauses of a busy source, and a start costs tens to hundreds of milliseconds. */
+  idleTimeout: v.optional(duration({ min: 100, max: DAY_MS })),
+  /** Default false: with minWorkers 0, the first event starts the first worker. */
+  prewarm: v.optional(v.boolean()),
+  /** Default pool. */
+  workerAllocationMode: v.optional(v.picklist(['pool', 'static'])),
+  /** Triggers that name the same one share one pool. */
+  workerAllocatorName: v.optional(v.pipe(v.string(), v.maxLength(128, 'at most 128 characters'))),
   /** Default 64 for nodejs, 256 for python, 1 for shell (runtimes.ts). */
   concurrency: v.optional(integer({ min: 1, max: CONCURRENCY_MAX })),
   /** Default: direct for http (the caller waits), else durable (stored before the source is acknowledged). */

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import test, { type ExecutionContext } from 'ava'
 import { ConfigError, type ConfigProblem } from '../../config/config-error.ts'
 import { parseFunctionConfig, type HttpTriggerConfig, type MqttTriggerConfig } from '../../config/function-config.ts'
+import { TRIGGER_KINDS } from '../../config/triggers/registry.ts'
 import { BUILD_WITHOUT_EFFECT, OTHER_RUNTIMES, OTHER_TRIGGER_KINDS, SPEC_WITHOUT_EFFECT } from '../../config/nuclio-fields.ts'
 
 const MINIMAL = `
@@ -11,6 +12,8 @@ spec:
   runtime: nodejs
   handler: main:handler
 `
+
+const OWN_POOL = { name: null, minWorkers: 1, idleTimeoutMs: 300_000, prewarm: false, allocation: 'pool' } as const
 
 const parse = (text: string) => parseFunctionConfig(text, 'function.yaml')
 
@@ -263,16 +266,17 @@ test('an mqtt trigger gets its defaults', (t) => {
     kind: 'mqtt',
     numWorkers: 1,
     concurrency: 64,
+    pool: OWN_POOL,
     delivery: 'durable',
     orderKey: 'topic',
     workerAvailabilityTimeoutMs: 10_000,
+    batch: null,
+    explicitAckMode: 'disable',
+    explicitAckTimeoutMs: 60_000,
     annotations: {},
     subscriptions: [
       { topic: 'a/+/b', qos: 1 },
       { topic: '#', qos: 0 },
-    batch: null,
-    explicitAckMode: 'disable',
-    explicitAckTimeoutMs: 60_000,
     ],
     url: null,
   })
@@ -308,17 +312,18 @@ test('an http trigger gets its defaults, on a port of its own the root path', (t
     kind: 'http',
     numWorkers: 1,
     concurrency: 64,
+    pool: OWN_POOL,
     delivery: 'direct',
     orderKey: 'none',
     workerAvailabilityTimeoutMs: 10_000,
+    batch: null,
+    explicitAckMode: 'disable',
+    explicitAckTimeoutMs: 60_000,
     annotations: {},
     port: null,
     paths: ['/hello'],
     maxRequestBodyBytes: 4 * 1024 * 1024,
     cors: null,
-    batch: null,
-    explicitAckMode: 'disable',
-    explicitAckTimeoutMs: 60_000,
   })
   t.deepEqual((triggerOf('kind: http\nattributes: {port: 9000}') as HttpTriggerConfig).paths, ['/'])
 })
@@ -379,7 +384,7 @@ for (const attributes of [
 for (const kind of OTHER_TRIGGER_KINDS) {
   test(`trigger kind ${kind} is not on this version and says so`, (t) => {
     const [problem] = problemsOf(t, withTrigger(`kind: ${kind}`))
-    t.is(problem!.message, `expected one of mqtt, http, cron, got "${kind}"`)
+    t.is(problem!.message, `expected one of ${TRIGGER_KINDS.join(', ')}, got "${kind}"`)
     t.is(problem!.hint, `trigger kind ${kind} is not on this version`)
   })
 }
