@@ -94,15 +94,22 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .argument('<function>')
     .description('call a function of this device and print its answer; exit code 1 when its status is 500 or more')
     .option('--body <text|@file>', 'what it gets; @- reads stdin')
+    .option('--trigger <name|kind>', 'the trigger it seems to come from (default: the http trigger, else the first)')
     .option('--topic <topic>', 'the topic of the event')
+    .option('--qos <n>', 'its QoS', whole(0, 2))
+    .option('--retain', 'it seems to be a retained message')
+    .option('--method <method>', 'its HTTP method (default: POST, without --trigger and --topic)')
+    .option('--path <path>', 'its HTTP path')
+    .option('--type <type>', 'its type, as CloudEvents have')
     .option('--content-type <type>', 'default: application/json when the body is an object or array, else text/plain')
     .option('--header <key=value>', 'a header of the event; may be repeated', collect, [])
+    .option('--field <key=value>', 'a field of the event, such as a query parameter; may be repeated', collect, [])
     .addOption(output())
     .addOption(homeOption())
     .addHelpText(
       'after',
       examples(
-        'invoke anomaly --topic sensors/host/cpu --body \'{"value": 12}\'',
+        'invoke anomaly --trigger mqtt --topic sensors/host/cpu --body \'{"value": 12}\'',
         'invoke resize --body @photo.jpg --content-type image/jpeg > small.jpg',
       ),
     )

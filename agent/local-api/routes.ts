@@ -10,11 +10,13 @@ import type { DeadLetter, Store } from '../../runtime/store/store.ts'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
 import type { HubSide } from '../hub-side.ts'
 import type { ServedSource } from '../source/served-source.ts'
+import { syntheticEvent, syntheticRecord } from '../source/synthetic-event.ts'
 import type { LogBook } from '../telemetry/log-book.ts'
 import { AGENT_VERSION } from '../version.ts'
 import type { LocalRequest, LocalRoute } from './local-api.ts'
 
 const LIST_MAX = 1_000
+/** Of an answer's headers. */
 const HEADER_PREFIX = 'x-dunlin-header-'
 
 export interface RouteParts {
@@ -135,24 +137,19 @@ function letterBody({ record, ...letter }: DeadLetter): object {
   }
 }
 
-/** A direct call as from an http trigger; `x-dunlin-topic` makes it look like a message. */
+/** A direct call: the query says what the event is like. */
 function invoke(
   processor: Processor,
-  { params, headers, body }: LocalRequest,
+  { params, query, headers, body }: LocalRequest,
 ): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> {
-  const { head } = processor.events
-  head.add(Tag.method, 'POST')
-  if (typeof headers['content-type'] === 'string') head.add(Tag.contentType, headers['content-type'])
-  if (typeof headers['x-dunlin-topic'] === 'string') head.add(Tag.topic, headers['x-dunlin-topic'])
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith(HEADER_PREFIX) && typeof value === 'string') head.add(Tag.header, value, name.slice(HEADER_PREFIX.length))
-  }
-  const record = processor.events.finish(body)
-  return new Promise((resolve) => processor.invoke(params['name']!, record, (answer) => resolve(invoked(answer))))
+  const event = syntheticEvent(query, headers['content-type'], body)
+  const record = syntheticRecord(processor.events, event)
+  return new Promise((resolve) => processor.invoke(params['name']!, record, (answer) => resolve(invoked(answer)), event.trigger))
 }
 
 function invoked(answer: Answer): { status: number; headers: Record<string, string>; body: Buffer } {
   const headers: Record<string, string> = {}
+  if (answer.error !== undefined) headers['x-dunlin-failed'] = 'true'
   if (answer.contentType !== undefined) headers['content-type'] = answer.contentType
   for (const [name, value] of Object.entries(answer.headers)) headers[`${HEADER_PREFIX}${name.toLowerCase()}`] = value
   const body = answer.error !== undefined && answer.body.length === 0 ? Buffer.from(answer.error) : answer.body

@@ -75,6 +75,9 @@ test.serial('up in a deep folder is reached by every verb, and leaves no process
   t.regex(failed.out, /rolled back: SyntaxError/)
   t.is((await dunlin(['deploy', file, '--device', 'nobody', '--home', home])).code, 1)
   t.is((await dunlin(['invoke', 'nobody', '--home', home])).code, 1)
+  const wrong = await dunlin(['invoke', 'hello', '--trigger', 'mqtt', '--home', home])
+  t.is(wrong.code, 1)
+  t.regex(wrong.err, /no trigger "mqtt"; it has: http \(http\)/)
 
   const second = await dunlin(['up', '--home', home])
   t.is(second.code, 75)

@@ -1,38 +1,51 @@
 import { readFileSync } from 'node:fs'
 import type { Call } from '../call.ts'
 import { Exit, usageError } from '../exit-codes.ts'
+import { syntheticQuery } from '../../source/synthetic-event.ts'
 import { oneLine } from '../table.ts'
 
 export interface InvokeOptions {
+  readonly trigger?: string
   readonly body?: string
   readonly topic?: string
+  readonly method?: string
+  readonly path?: string
+  readonly qos?: number
+  readonly retain?: boolean
+  readonly type?: string
   readonly contentType?: string
   readonly header: readonly string[]
+  readonly field: readonly string[]
 }
 
 /** Calls a function on this device and prints what it answers. */
 export async function invoke({ agent, printer }: Call, name: string, options: InvokeOptions): Promise<Exit> {
-  const body = bodyOf(options.body)
-  const headers: Record<string, string> = {}
-  const contentType = options.contentType ?? guessedType(body)
-  if (contentType) headers['content-type'] = contentType
-  if (options.topic !== undefined) headers['x-dunlin-topic'] = options.topic
-  for (const header of options.header) {
-    const [, key, value] = /^([A-Za-z0-9-]+)=(.*)$/s.exec(header) ?? []
-    if (key === undefined || value === undefined) throw usageError(`Cannot read the header "${header}": expected key=value`)
-    headers[`x-dunlin-header-${key}`] = value
-  }
-  const answer = await agent.send('POST', `/v1/functions/${encodeURIComponent(name)}/invoke`, headers, body)
-  const failed = answer.status >= 500 || (answer.status === 404 && isError(answer.body))
+  const { body: given, contentType = undefined, header, field, ...texts } = options
+  const body = bodyOf(given)
+  const headers = Object.fromEntries(header.map((text) => keyAndValue(text, 'header')))
+  const fields = Object.fromEntries(field.map((text) => keyAndValue(text, 'field')))
+  const type = contentType ?? guessedType(body)
+  // An answer to a person looks like one to an HTTP client, unless they say otherwise.
+  const isCall = options.trigger === undefined && options.topic === undefined
+  const query = syntheticQuery({ ...(isCall ? { method: 'POST' } : {}), ...texts, headers, fields, body })
+  const path = `/v1/functions/${encodeURIComponent(name)}/invoke?${query}`
+  const answer = await agent.send('POST', path, type === undefined ? {} : { 'content-type': type }, body)
+  const failed = answer.status >= 500 || answer.headers['x-dunlin-failed'] !== undefined
   const text = answer.body.toString('utf8')
-  const type = answer.headers['content-type'] ?? null
+  const answerType = answer.headers['content-type'] ?? null
   if (printer.isJson) {
     const content = Buffer.from(text).equals(answer.body) ? { body: text } : { bodyBase64: answer.body.toString('base64') }
-    printer.result({ status: answer.status, contentType: type, ...content }, () => '')
+    printer.result({ status: answer.status, contentType: answerType, ...content }, () => '')
   } else if (failed) printer.remark(`dunlin: ${name} answered ${answer.status}: ${errorText(text)}`)
   else if (printer.isTty) printer.line(text)
   else printer.raw(answer.body)
   return failed ? Exit.failed : Exit.ok
+}
+
+function keyAndValue(given: string, what: string): [string, string] {
+  const at = given.indexOf('=')
+  if (at < 1) throw usageError(`Cannot read the ${what} "${given}": expected key=value`)
+  return [given.slice(0, at), given.slice(at + 1)]
 }
 
 /** `@file` is a file's content, `@-` what comes on stdin. */
@@ -50,10 +63,6 @@ function guessedType(body: Buffer): string | undefined {
   } catch {
     return 'text/plain'
   }
-}
-
-function isError(body: Buffer): boolean {
-  return body.includes('"error"') || body.includes('There is no function')
 }
 
 function errorText(text: string): string {
