@@ -5,6 +5,7 @@ export type { BatchConfig, Delivery, ExplicitAckMode, OrderKey, TriggerBase } fr
 export type { CorsConfig, HttpTriggerConfig } from './triggers/http.ts'
 export type { MqttSubscription, MqttTriggerConfig } from './triggers/mqtt.ts'
 export type { CronTriggerConfig } from './triggers/cron.ts'
+export type { KickstartTriggerConfig } from './triggers/kickstart.ts'
 export type { TriggerConfig, TriggerKind } from './triggers/registry.ts'
 
 export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'shell'

@@ -10,7 +10,12 @@ import { triggerKinds } from './triggers/registry.ts'
 const DOCUMENTS = {
   agent: AgentDocument,
   hub: HubDocument,
-  function: functionDocument(v.variant('kind', [triggerKinds.mqtt.schema, triggerKinds.http.schema, triggerKinds.cron.schema])),
+  function: functionDocument(
+    v.variant(
+      'kind',
+      Object.values(triggerKinds).map(({ schema }) => schema),
+    ),
+  ),
 }
 
 /** File name to text. Checks that JSON Schema cannot say (a time zone, a topic filter) are left to Dunlin. */

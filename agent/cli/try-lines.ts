@@ -1,4 +1,4 @@
-import type { FunctionConfig, TriggerConfig } from '../../config/function-config.ts'
+import type { FunctionConfig, HttpTriggerConfig, TriggerConfig } from '../../config/function-config.ts'
 import type { Listen } from '../../config/listen.ts'
 import { DEBUG_PORTS } from '../source/debugged.ts'
 
@@ -11,14 +11,22 @@ export function tryLines({ name, triggers }: FunctionConfig, http: string, broke
 function tryLine(trigger: TriggerConfig, http: string, broker: Listen): string {
   switch (trigger.kind) {
     case 'http':
-      return `curl -d 'hello' http://${trigger.port === null ? http : `127.0.0.1:${trigger.port}`}${trigger.paths[0] ?? '/'}`
+      return `curl -d 'hello' ${urlOf(trigger, http)}${(trigger.paths[0] ?? '/').replace(/:\w+/g, 'x')}`
     case 'mqtt': {
       const topic = (trigger.subscriptions[0]?.topic ?? '#').replaceAll('+', 'x').replace('#', 'x')
       return `mosquitto_pub -h ${broker.host} -p ${broker.port} -q 1 -t ${topic} -m 'hello'`
     }
     case 'cron':
       return `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})`
+    case 'kickstart':
+      return '(it runs by itself, at the start)'
   }
+}
+
+function urlOf({ server }: HttpTriggerConfig, shared: string): string {
+  if (server === null) return `http://${shared}`
+  const { host, port } = server.listen
+  return `${server.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** How to connect to a function that runs with --inspect. */

@@ -1,13 +1,20 @@
 /** kind: cron. Events by the clock. */
 import * as v from 'valibot'
 import { compileSchedule, scheduleFault } from '../cron-schedule.ts'
-import { duration } from '../fields.ts'
-import { NO_CLUSTER } from '../nuclio-fields.ts'
+import { duration, integer } from '../fields.ts'
 import { anything } from '../without-effect.ts'
 import { common, triggerKind, type TriggerBase } from './common.ts'
+import { givenEvent } from './given-event.ts'
 
-const MiB = 1024 * 1024
 const DAY_MS = 86_400_000
+
+/** What becomes of runs that were missed while the agent was down, or because the clock was set forward. */
+export type CatchUp = 'none' | 'last' | 'all'
+/** Whether a run may begin while another one of the same trigger has not ended. Kubernetes' names, which Nuclio takes. */
+export type ConcurrencyPolicy = 'Allow' | 'Forbid'
+
+/** `all` makes up for this many at the most: they come at once, and a device has other things to do. */
+const CATCH_UP_MAX = 1_000
 
 /** Exactly one of `schedule` and `intervalMs` is not null. */
 export interface CronTriggerConfig extends TriggerBase {
@@ -19,9 +26,13 @@ export interface CronTriggerConfig extends TriggerBase {
   readonly headers: Readonly<Record<string, string>>
   /** IANA name; null: the device's own. */
   readonly timezone: string | null
+  readonly catchUp: CatchUp
+  /** Of `catchUp: all`, the newest. */
+  readonly catchUpMax: number
+  readonly concurrencyPolicy: ConcurrencyPolicy
 }
 
-const WITHOUT_EFFECT = { concurrencyPolicy: NO_CLUSTER, jobBackoffLimit: NO_CLUSTER }
+const WITHOUT_EFFECT = { jobBackoffLimit: 'see spec.maxAttempts' }
 
 const schedule = v.pipe(
   v.string(),
@@ -41,13 +52,12 @@ const schema = v.strictObject({
     /** At least 100 ms: a faster clock is a loop inside a function. */
     interval: v.optional(duration({ min: 100, max: 366 * DAY_MS })),
     timezone: v.optional(timezone),
-    event: v.optional(
-      v.strictObject({
-        body: v.optional(v.pipe(v.string(), v.maxLength(MiB, 'at most 1048576 characters')), ''),
-        headers: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])), {}),
-      }),
-      {},
-    ),
+    /** none: as Nuclio. last: one run for all that were missed. all: each, at most catchUpMax of them. */
+    catchUp: v.optional(v.picklist(['none', 'last', 'all']), 'none'),
+    catchUpMax: v.optional(integer({ min: 1, max: CATCH_UP_MAX }), 100),
+    /** Forbid: a slow handler must not gather a queue of the same work. */
+    concurrencyPolicy: v.optional(v.picklist(['Allow', 'Forbid', 'Replace', '']), 'Forbid'),
+    event: givenEvent,
     ...anything(WITHOUT_EFFECT),
   }),
 })
@@ -56,8 +66,14 @@ export const cron = triggerKind({
   schema,
   defaults: { delivery: 'durable', orderKey: 'source' },
   attributesWithoutEffect: WITHOUT_EFFECT,
-  compile({ attributes }, base, { checker, path }): CronTriggerConfig | null {
-    const { schedule, interval, event, timezone } = attributes
+  compile({ attributes, orderKey }, base, { checker, path }): CronTriggerConfig | null {
+    const { schedule, interval, event, timezone, catchUp, catchUpMax } = attributes
+    if (attributes.concurrencyPolicy === 'Replace') {
+      const hint = 'a running handler is not broken off here: write Forbid, and an eventTimeout that is shorter than the schedule'
+      checker.add([...path, 'attributes', 'concurrencyPolicy'], 'expected Allow or Forbid, got "Replace"', hint)
+      return null
+    }
+    const concurrencyPolicy = attributes.concurrencyPolicy || 'Forbid'
     if ((schedule === undefined) === (interval === undefined)) {
       checker.add([...path, 'attributes'], `expected one of schedule and interval, got ${schedule === undefined ? 'neither' : 'both'}`)
       return null
@@ -66,11 +82,15 @@ export const cron = triggerKind({
     return {
       ...base,
       kind: 'cron',
+      // Runs that may overlap need no order among themselves.
+      orderKey: orderKey ?? (concurrencyPolicy === 'Allow' ? 'none' : base.orderKey),
       schedule: 'schedule' in compiled ? compiled.schedule : null,
       intervalMs: 'intervalMs' in compiled ? compiled.intervalMs : null,
-      body: event.body,
-      headers: Object.fromEntries(Object.entries(event.headers).map(([key, value]) => [key, String(value)])),
+      ...event,
       timezone: timezone ?? null,
+      catchUp,
+      catchUpMax,
+      concurrencyPolicy,
     }
   },
 })

@@ -95,6 +95,10 @@ export class Pipeline implements PoolConsumer {
     return this.#lanes.size
   }
 
+  get isBusy(): boolean {
+    return this.#lanes.size > 0 || this.#inbox.isBehind
+  }
+
   /** Gives it (new) workers and settings, and lets it run. */
   resume(pool: WorkerPool, settings: PipelineSettings): void {
     this.#pool = pool

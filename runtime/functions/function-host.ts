@@ -123,23 +123,26 @@ export class FunctionHost {
     }
   }
 
-  /** The old trigger goes only when the new one listens, unless both want the same port. */
+  /** The broker's old subscription goes only when the new one is there. Other kinds hold a port, a folder or a clock that two cannot share. */
   async #listen(line: Line, config: TriggerConfig): Promise<void> {
     const before = line.trigger
-    if (before && JSON.stringify(line.config) === JSON.stringify(config)) return
+    // A kickstart has something to do for each version.
+    if (before && config.kind !== 'kickstart' && JSON.stringify(line.config) === JSON.stringify(config)) return
     const { pipeline } = line
     const next = await this.#parts.makeTrigger(config, {
       functionName: this.name,
+      version: this.#current!.version,
       logger: this.#logger.child({ trigger: config.name }),
       sink: {
         events: this.#parts.events,
         accept: (record, done) => pipeline.accept(record, done),
         invoke: (record, reply) => pipeline.invoke(record, reply),
+        isBusy: () => pipeline.isBusy,
       },
     })
-    if (config.kind === 'http') await before?.stop()
+    if (config.kind !== 'mqtt') await before?.stop()
     await next.start()
-    if (config.kind !== 'http') await before?.stop()
+    if (config.kind === 'mqtt') await before?.stop()
     line.trigger = next
     line.config = config
   }

@@ -13,6 +13,8 @@ export interface TriggerSink {
    * as it comes; without, it is gathered for `reply`.
    */
   invoke(record: Buffer, reply: Reply | null, onStream?: StreamReply): void
+  /** Whether an event of this trigger has not ended: it waits, runs or is to be tried again. */
+  isBusy(): boolean
 }
 
 /** A source of events, between `start` and `stop`. */
@@ -24,6 +26,8 @@ export interface Trigger {
 
 export interface TriggerContext {
   readonly functionName: string
+  /** Of the function, when the trigger was made. */
+  readonly version: string
   readonly sink: TriggerSink
   readonly logger: Logger
 }
