@@ -70,7 +70,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
   const clock = new Clock()
   const logBook = new LogBook()
   const router = new MqttRouter()
-  const http = new HttpListener(config.http.listen, 'http.listen', config.http.maxConnections)
+  const http = new HttpListener(config.http, 'http of agent.yaml', logger.child({ part: 'http' }))
   closer.push(() => http.close())
   let broker: Broker | undefined
   const processor = new Processor({

@@ -2,6 +2,7 @@
 import type * as v from 'valibot'
 import { AgentDocument } from './agent-schema.ts'
 import type { AgentConfig, BrokerConfig } from './agent-types.ts'
+import { compileHttpLimits, limitsFault, type HttpServerConfig } from './http-server.ts'
 import { type Checked, parseDocument, readConfigText, type Overrides } from './load.ts'
 
 export type * from './agent-types.ts'
@@ -33,11 +34,31 @@ function compile(checked: Checked<Given>): AgentConfig {
       claimTokenFile: hub.claimTokenFile === undefined ? null : absolute(['hub', 'claimTokenFile'], hub.claimTokenFile),
     },
     broker: compileBroker(checked),
-    http: document.http,
+    http: compileHttp(checked),
     store: { maxBytes: store.maxBytes, commitIntervalMs: store.commitInterval },
     export: document.export,
     log: document.log,
     functionsDir: document.functionsDir === undefined ? null : absolute(['functionsDir'], document.functionsDir),
+  }
+}
+
+function compileHttp({ document: { http }, checker, absolute }: Checked<Given>): HttpServerConfig {
+  const { listen, tls, allowedHosts } = http
+  const limits = compileHttpLimits(http)
+  const fault = limitsFault(limits)
+  if (fault) checker.add(['http', 'headersTimeout'], fault)
+  const pem = (field: 'certFile' | 'keyFile' | 'caFile', given: string): string => absolute(['http', 'tls', field], given)
+  return {
+    listen,
+    tls: tls
+      ? {
+          certFile: pem('certFile', tls.certFile),
+          keyFile: pem('keyFile', tls.keyFile),
+          caFile: tls.caFile === undefined ? null : pem('caFile', tls.caFile),
+        }
+      : null,
+    allowedHosts: allowedHosts ?? null,
+    limits,
   }
 }
 

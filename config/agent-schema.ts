@@ -1,6 +1,7 @@
 /** agent.yaml: every field with its default, unit and reason. */
 import * as v from 'valibot'
 import { duration, fraction, integer, listen, section, size, text, topicFilter } from './fields.ts'
+import { allowedHosts, httpLimits, tlsFiles } from './http-server.ts'
 import { isPasswordHash } from './password.ts'
 import { DEVICE_ID_PATTERN } from './wire.ts'
 
@@ -92,8 +93,10 @@ export const AgentDocument = v.strictObject({
   http: section({
     /** Functions with an HTTP trigger; loopback until somebody opens it. */
     listen: v.optional(listen, '127.0.0.1:8080'),
-    /** 1,000: a browser or client opens a few, a flood stops here. */
-    maxConnections: v.optional(count(100_000), 1000),
+    tls: v.optional(tlsFiles),
+    /** Default: loopback names while it listens on loopback, any elsewhere. */
+    allowedHosts: v.optional(allowedHosts),
+    ...httpLimits,
   }),
   store: section({
     /** 1 GiB of events waiting: weeks offline for most sensors, and an SD card still has room. */

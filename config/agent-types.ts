@@ -1,3 +1,4 @@
+import type { HttpServerConfig } from './http-server.ts'
 import type { Listen } from './listen.ts'
 
 /** What the agent works with after agent.yaml has been checked, defaulted and compiled. */
@@ -11,7 +12,7 @@ export interface AgentConfig {
     readonly claimTokenFile: string | null
   }
   readonly broker: BrokerConfig
-  readonly http: { readonly listen: Listen; readonly maxConnections: number }
+  readonly http: HttpServerConfig
   readonly store: { readonly maxBytes: number; readonly commitIntervalMs: number }
   readonly export: {
     readonly batchRows: number

@@ -1,35 +1,69 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { HttpLimits, HttpServerConfig } from '../../config/http-server.ts'
 import { ResourceError } from '../../runtime/base/errors.ts'
-
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void
-
-/** Slow clients are cut: headers, then the whole request, within these. */
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 60_000
-const KEEP_ALIVE_MS = 5_000
-/** Without a setting of its own. */
-const CONNECTIONS_MAX = 1_000
+import { silentLogger, type Logger } from '../../runtime/base/log.ts'
+import { end } from './http-answer.ts'
+import { ConnectionCounter } from './http-connections.ts'
+import { hostCheck, isLoopbackAddress, type HostCheck } from './http-hosts.ts'
+import { isFault, readHeaders, readParameters, readTarget, type Fault, type RequestHeaders, type RequestTarget } from './http-request.ts'
+import { RouteTable } from './http-routes.ts'
+import { readTlsFiles, reloadOnChange } from './http-tls.ts'
 
 export interface ListenAddress {
   readonly host: string
   readonly port: number
 }
 
+/** A request whose headers were read and found right. */
+export interface HttpCall {
+  readonly request: IncomingMessage
+  readonly target: RequestTarget
+  readonly headers: RequestHeaders
+  /** Of the route, decoded. */
+  readonly parameters: readonly (readonly [name: string, value: string])[] | undefined
+}
+
+/** Who answers what comes to its paths. */
+export interface HttpRoute {
+  onRequest(call: HttpCall, response: ServerResponse): void
+  /** An Upgrade request; without it, it is refused. */
+  onUpgrade?(call: HttpCall, socket: Duplex, firstBytes: Buffer): void
+}
+
+/** How often connections are looked at for time-outs: they end at most so much late. */
+const CHECK_EVERY_MS = 1_000
+/** Connections that are still busy when the port is closed. */
+const CLOSE_GRACE_MS = 1_000
+/** Refused connections are logged at most so often. */
+const REFUSAL_LOG_MS = 60_000
+/** Paths in the answer to a developer who asks for one that is not there. */
+const PATHS_TOLD_MAX = 20
+
 /** One HTTP port of the device: paths of several functions beside each other, the longest that fits wins. */
 export class HttpListener {
-  readonly #wanted: ListenAddress
+  readonly #config: HttpServerConfig
   readonly #setting: string
-  readonly #connectionsMax: number
-  readonly #routes = new Map<string, HttpHandler>()
+  readonly #logger: Logger
+  readonly #routes = new RouteTable<HttpRoute>()
+  readonly #isHostAllowed: HostCheck
   #server: Server | undefined
   #opening: Promise<void> | undefined
+  #stopReloading: () => void = () => {}
+  #refusedLoggedMs = -Infinity
 
   /** `setting` names where the port is configured, for the error when it is taken. */
-  constructor(wanted: ListenAddress, setting: string, connectionsMax = CONNECTIONS_MAX) {
-    this.#wanted = wanted
-    this.#connectionsMax = connectionsMax
+  constructor(config: HttpServerConfig, setting: string, logger: Logger = silentLogger) {
+    this.#config = config
     this.#setting = setting
+    this.#logger = logger
+    this.#isHostAllowed = hostCheck(config.allowedHosts, config.listen.host)
+  }
+
+  get limits(): HttpLimits {
+    return this.#config.limits
   }
 
   /** The real address; undefined while nothing listens. */
@@ -39,92 +73,152 @@ export class HttpListener {
   }
 
   /** Opens the port with the first route: a device without http triggers listens nowhere. */
-  async add(path: string, handler: HttpHandler): Promise<void> {
-    const route = normalize(path)
-    if (this.#routes.has(route)) {
+  async add(path: string, route: HttpRoute): Promise<void> {
+    if (!this.#routes.add(path, route)) {
       throw new ResourceError('http-path-taken', `Cannot serve path "${path}": another function does`, {
         hint: 'give one of them another attributes.paths',
       })
     }
-    this.#routes.set(route, handler)
     this.#opening ??= this.#open()
     try {
       await this.#opening
     } catch (error) {
       this.#opening = undefined
-      this.#routes.delete(route)
+      this.#routes.remove(path, route)
       throw error
     }
   }
 
-  remove(path: string, handler: HttpHandler): void {
-    const route = normalize(path)
-    if (this.#routes.get(route) === handler) this.#routes.delete(route)
+  remove(path: string, route: HttpRoute): void {
+    this.#routes.remove(path, route)
   }
 
   async close(): Promise<void> {
     const server = this.#server
     this.#server = undefined
     this.#opening = undefined
+    this.#stopReloading()
     if (!server) return
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     server.closeIdleConnections()
-    const timer = setTimeout(() => server.closeAllConnections(), 1_000)
+    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
     await closed
     clearTimeout(timer)
   }
 
   async #open(): Promise<void> {
-    const server = createServer(
-      { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
-      (request, response) => this.#route(request, response),
-    )
-    server.maxConnections = this.#connectionsMax
+    const { listen, tls, limits } = this.#config
+    const server = this.#create()
+    server.maxConnections = limits.connectionsMax
+    // One more than may be, so that too many are seen; Node leaves out what is beyond.
+    server.maxHeadersCount = limits.headersMax + 1
+    new ConnectionCounter(limits.connectionsPerAddressMax, () => this.#refused()).watch(server, tls !== null)
+    server.on('request', (request, response) => this.#onRequest(request, response))
+    // Node would say 100 at once; the body is asked for when somebody wants it.
+    server.on('checkContinue', (request, response) => this.#onRequest(request, response))
+    server.on('upgrade', (request, socket, firstBytes) => this.#onUpgrade(request, socket, firstBytes))
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen(this.#wanted.port, this.#wanted.host, () => {
+      server.listen(listen.port, listen.host, () => {
         server.off('error', reject)
         resolve()
       })
     }).catch((error: NodeJS.ErrnoException) => {
       throw new ResourceError(
         error.code === 'EADDRINUSE' ? 'port-taken' : 'listen-failed',
-        `Cannot listen on ${this.#wanted.host}:${this.#wanted.port}: ${error.message}`,
-        {
-          cause: error,
-          hint: `change ${this.#setting}, or stop what uses the port`,
-        },
+        `Cannot listen on ${listen.host}:${listen.port}: ${error.message}`,
+        { cause: error, hint: `change ${this.#setting}, or stop what uses the port` },
       )
     })
     this.#server = server
+    if (tls) this.#stopReloading = reloadOnChange(server as TlsServer, tls, `${this.#setting}.tls`, this.#logger)
   }
 
-  #route(request: IncomingMessage, response: ServerResponse): void {
-    const url = request.url ?? '/'
-    const query = url.indexOf('?')
-    let path = query === -1 ? url : url.slice(0, query)
-    for (;;) {
-      const handler = this.#routes.get(path)
-      if (handler) return handler(request, response)
-      if (path === '') break
-      const slash = path.lastIndexOf('/')
-      if (slash === -1) break
-      path = path.slice(0, slash)
+  #create(): Server {
+    const { tls, limits } = this.#config
+    const options: ServerOptions = {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+      maxHeaderSize: limits.headerBytesMax,
+      // A request without a body has no stream to read it from.
+      optimizeEmptyRequests: true,
+      // An offer of another protocol (h2c, say) is not taken up, and the request is answered as it is.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     }
-    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
-    response.end('There is no function at this path\n')
+    if (!tls) return createServer(options)
+    return createTlsServer({
+      ...options,
+      ...readTlsFiles(tls, `${this.#setting}.tls`),
+      requestCert: tls.caFile !== null,
+      rejectUnauthorized: tls.caFile !== null,
+      handshakeTimeout: limits.headersTimeoutMs,
+      ALPNProtocols: ['http/1.1'],
+    })
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === '*' && request.method === 'OPTIONS') {
+      response.writeHead(204).end()
+      return
+    }
+    const found = this.#find(request)
+    if (isFault(found)) return end(response, found.status, found.text)
+    found.route.onRequest(found.call, response)
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, firstBytes: Buffer): void {
+    socket.on('error', () => {})
+    const found = this.#find(request)
+    if (!isFault(found) && found.route.onUpgrade) return found.route.onUpgrade(found.call, socket, firstBytes)
+    refuseUpgrade(socket, isFault(found) ? found : { status: 426, text: 'This path takes no WebSocket connections' })
+  }
+
+  #find(request: IncomingMessage): { readonly route: HttpRoute; readonly call: HttpCall } | Fault {
+    const headers = readHeaders(request, this.#config.limits.headersMax)
+    if (isFault(headers)) return headers
+    const host = headers.get('host')
+    if (!this.#isHostAllowed(host)) {
+      return { status: 403, text: `Requests for host ${JSON.stringify(host)} are not served here; see allowedHosts of ${this.#setting}` }
+    }
+    const target = readTarget(request.url ?? '/')
+    if (isFault(target)) return target
+    const match = this.#routes.find(target.rawPath)
+    if (!match) return { status: 404, text: this.#nothingAt(request, headers) }
+    const parameters = match.parameters && readParameters(match.parameters)
+    if (parameters && isFault(parameters)) return parameters
+    return { route: match.target, call: { request, target, headers, parameters } }
+  }
+
+  /** Which paths there are is told on the machine itself only, and not through a proxy. */
+  #nothingAt(request: IncomingMessage, headers: RequestHeaders): string {
+    const isNear = isLoopbackAddress(request.socket.remoteAddress) && !headers.get('x-forwarded-for') && !headers.get('forwarded')
+    const paths = isNear ? this.#routes.paths() : []
+    const told = paths.slice(0, PATHS_TOLD_MAX).join(', ') + (paths.length > PATHS_TOLD_MAX ? ', ...' : '')
+    return `There is no function at this path${told === '' ? '' : `; there are: ${told}`}`
+  }
+
+  #refused(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#refusedLoggedMs < REFUSAL_LOG_MS) return
+    this.#refusedLoggedMs = nowMs
+    const { connectionsMax, connectionsPerAddressMax } = this.#config.limits
+    this.#logger.warn(
+      { setting: this.#setting, connectionsMax, connectionsPerAddressMax },
+      'http connections are refused, there are too many',
+    )
   }
 }
 
-/** `/` and paths with a slash at the end stand for what is below them. */
-function normalize(path: string): string {
-  return path.endsWith('/') ? path.slice(0, -1) : path
-}
-
-/** Two Host headers, or none: a request that proxies and servers would understand differently. */
-export function hasOneHost(request: IncomingMessage): boolean {
-  let hosts = 0
-  const { rawHeaders } = request
-  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts++
-  return hosts === 1
+export function refuseUpgrade(socket: Duplex, { status, text }: Fault, headers: readonly string[] = []): void {
+  const body = `${text}\n`
+  const lines = [
+    `HTTP/1.1 ${status} Refused`,
+    'connection: close',
+    'content-type: text/plain; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...headers,
+  ]
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
 }

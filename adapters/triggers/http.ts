@@ -1,155 +1,123 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { CorsConfig } from '../../config/function-config.ts'
-import { codeOf } from '../../runtime/base/errors.ts'
+import type { ServerResponse } from 'node:http'
+import type { HttpTriggerConfig } from '../../config/function-config.ts'
+import { codeOf, ResourceError } from '../../runtime/base/errors.ts'
 import { uuidText } from '../../runtime/base/uuid.ts'
-import type { Answer } from '../../runtime/dispatch/delivery.ts'
-import { AT, Tag } from '../../runtime/event/record.ts'
+import { AT } from '../../runtime/event/record.ts'
 import type { Trigger, TriggerContext, TriggerSink } from '../../runtime/functions/trigger.ts'
-import { hasOneHost, HttpListener, type HttpHandler } from './http-listener.ts'
+import { end, endJson, send } from './http-answer.ts'
+import { readBody } from './http-body.ts'
+import { decideCors } from './http-cors.ts'
+import { HttpListener, type HttpCall, type HttpRoute, type ListenAddress } from './http-listener.ts'
+import { addRequest } from './http-request.ts'
 import type { TriggerOf, TriggerServices } from './registry.ts'
-
-/** A trigger's own port is for this machine; the shared listener has a setting for more. */
-const LOOPBACK = '127.0.0.1'
 
 /**
  * Requests become events. Delivery `direct`: the handler's answer is the response, after the commit of what it emitted.
  * `durable`: 202 with the event's id when the event is committed.
  */
-export function openHttpTrigger(config: TriggerOf<'http'>, { sink, functionName }: TriggerContext, services: TriggerServices): Trigger {
-  const own =
-    config.port === null
-      ? undefined
-      : new HttpListener({ host: LOOPBACK, port: config.port }, `spec.triggers.${config.name}.attributes.port of ${functionName}`)
-  const listener = own ?? services.http
-  const handler: HttpHandler = (request, response) => {
-    if (!hasOneHost(request)) return end(response, 400, 'Expected exactly one Host header\n')
-    if (config.cors && answersPreflight(config.cors, request, response)) return
-    readBody(request, config.maxRequestBodyBytes, (body) => {
-      if (body === null) return end(response, 413, `The body is larger than ${config.maxRequestBodyBytes} bytes\n`, true)
-      let record: Buffer
-      try {
-        record = toRecord(request, body, sink)
-      } catch (error) {
-        sink.events.head.reset()
-        return end(response, 431, `${(error as Error).message}\n`)
-      }
-      if (config.delivery === 'durable') {
-        sink.accept(record, (error) => {
-          if (!error) return endJson(response, 202, { id: uuidText(record, AT.id) })
-          end(response, codeOf(error) === 'store-full' ? 507 : 503, `${error.message}\n`)
-        })
-      } else sink.invoke(record, (answer) => send(response, answer))
-    })
+export class HttpTrigger implements Trigger, HttpRoute {
+  readonly #config: HttpTriggerConfig
+  readonly #sink: TriggerSink
+  readonly #listener: HttpListener
+  readonly #isOwn: boolean
+  readonly #allow: string | undefined
+
+  constructor(config: HttpTriggerConfig, { sink, functionName, logger }: TriggerContext, shared: HttpListener) {
+    this.#config = config
+    this.#sink = sink
+    this.#isOwn = config.server !== null
+    this.#listener = config.server
+      ? new HttpListener(config.server, `spec.triggers.${config.name}.attributes of ${functionName}`, logger)
+      : shared
+    this.#allow = config.methods ? allowed(config.methods).join(', ') : undefined
   }
-  return {
-    async start() {
-      for (const path of config.paths) await listener.add(path, handler)
-    },
-    async stop() {
-      for (const path of config.paths) listener.remove(path, handler)
-      await own?.close()
-    },
+
+  get address(): ListenAddress | undefined {
+    return this.#listener.address
+  }
+
+  async start(): Promise<void> {
+    for (const path of this.#config.paths) await this.#listener.add(path, this)
+  }
+
+  async stop(): Promise<void> {
+    for (const path of this.#config.paths) this.#listener.remove(path, this)
+    if (this.#isOwn) await this.#listener.close()
+  }
+
+  onRequest(call: HttpCall, response: ServerResponse): void {
+    const { cors, maxRequestBodyBytes } = this.#config
+    const method = call.request.method ?? 'GET'
+    let extra: readonly string[] = NOTHING
+    if (cors) {
+      const decision = decideCors(cors, {
+        method,
+        origin: call.headers.get('origin'),
+        wantedMethod: call.headers.get('access-control-request-method'),
+        wantedHeaders: call.headers.get('access-control-request-headers'),
+        wantsPrivateNetwork: call.headers.get('access-control-request-private-network') === 'true',
+      })
+      extra = decision.headers
+      if (decision.preflightStatus !== null) return void response.writeHead(decision.preflightStatus, [...extra]).end()
+    }
+    if (this.#allow !== undefined && !this.#takes(method)) {
+      if (method === 'OPTIONS') return void response.writeHead(204, ['allow', this.#allow, ...extra]).end()
+      return end(response, 405, `Method ${method} is not one of ${this.#allow}`, ['allow', this.#allow, ...extra])
+    }
+    const { stallTimeoutMs, bodyBytesPerSecondMin } = this.#listener.limits
+    readBody(
+      call.request,
+      response,
+      { bytesMax: maxRequestBodyBytes, bytesPerSecondMin: bodyBytesPerSecondMin, stallTimeoutMs },
+      (body) => {
+        if (body instanceof ResourceError) return refuseBody(response, body, extra)
+        this.#deliver(call, response, body, extra)
+      },
+    )
+  }
+
+  #takes(method: string): boolean {
+    const { methods } = this.#config
+    return methods!.includes(method) || (method === 'HEAD' && methods!.includes('GET'))
+  }
+
+  #deliver(call: HttpCall, response: ServerResponse, body: Buffer, extra: readonly string[]): void {
+    let record: Buffer
+    try {
+      record = toRecord(call, body, this.#sink)
+    } catch (error) {
+      this.#sink.events.head.reset()
+      return end(response, 431, (error as Error).message, extra)
+    }
+    if (this.#config.delivery === 'durable') {
+      return this.#sink.accept(record, (error) => {
+        if (!error) return endJson(response, 202, { id: uuidText(record, AT.id) }, extra)
+        end(response, codeOf(error) === 'store-full' ? 507 : 503, error.message, extra)
+      })
+    }
+    const { stallTimeoutMs } = this.#listener.limits
+    this.#sink.invoke(record, (answer) => send(response, answer, { extra, stallTimeoutMs }))
   }
 }
 
-function readBody(request: IncomingMessage, bytesMax: number, done: (body: Buffer | null) => void): void {
-  const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > bytesMax) {
-    done(null)
-    return
-  }
-  if (announced === 0 && request.headers['transfer-encoding'] === undefined) return done(EMPTY)
-  const chunks: Buffer[] = []
-  let bytes = 0
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length
-    if (bytes <= bytesMax) chunks.push(chunk)
-    else if (bytes - chunk.length <= bytesMax) done(null)
-  })
-  request.on('end', () => {
-    if (bytes <= bytesMax) done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
-  })
-  // The client went away: there is nobody to answer.
-  request.on('error', () => {})
+export function openHttpTrigger(config: TriggerOf<'http'>, context: TriggerContext, services: TriggerServices): HttpTrigger {
+  return new HttpTrigger(config, context, services.http)
 }
 
-function toRecord(request: IncomingMessage, body: Buffer, { events }: TriggerSink): Buffer {
-  const { head } = events
-  const url = request.url ?? '/'
-  const query = url.indexOf('?')
-  head.add(Tag.method, request.method ?? 'GET')
-  head.add(Tag.url, url)
-  head.add(Tag.path, query === -1 ? url : url.slice(0, query))
-  if (query !== -1) for (const [key, value] of new URLSearchParams(url.slice(query + 1))) head.add(Tag.field, value, key)
-  const { rawHeaders } = request
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!
-    if (name.length === 12 && name.toLowerCase() === 'content-type') head.add(Tag.contentType, rawHeaders[i + 1]!)
-    head.add(Tag.header, rawHeaders[i + 1]!, name)
-  }
+function toRecord({ request, target, headers, parameters }: HttpCall, body: Buffer, { events }: TriggerSink): Buffer {
+  addRequest(events.head, request.method ?? 'GET', target, headers, parameters)
   return events.finish(body)
 }
 
-function send(response: ServerResponse, answer: Answer): void {
-  const isBareError = answer.error !== undefined && answer.body.length === 0
-  const body = isBareError ? Buffer.from(`${answer.error}\n`) : answer.body
-  const contentType = isBareError ? 'text/plain; charset=utf-8' : answer.contentType
-  const headers = ['content-length', String(body.length)]
-  if (contentType !== undefined) headers.push('content-type', contentType)
-  for (const key of Object.keys(answer.headers)) if (!FORBIDDEN.has(key.toLowerCase())) headers.push(key, answer.headers[key]!)
-  try {
-    response.writeHead(statusOf(answer.status), headers)
-  } catch {
-    // A handler's header that HTTP does not allow (a newline in it, say) must not become a response of another shape.
-    return end(response, 500, 'The function answered with a header that is not allowed\n')
-  }
-  // Node writes headers and a latin1 text in one piece; a Buffer would cost a second one. The bytes are the same.
-  if (body.length <= ONE_PIECE_BYTES_MAX) response.end(body.toString('latin1'), 'latin1')
-  else response.end(body)
+/** The client may go on sending for a while: it gets its answer, and the connection ends behind it. */
+function refuseBody(response: ServerResponse, error: ResourceError, extra: readonly string[]): void {
+  if (error.code === 'body-too-large') return end(response, 413, error.message, extra)
+  end(response, 408, error.message, ['connection', 'close', ...extra])
 }
 
-const ONE_PIECE_BYTES_MAX = 8_192
-
-const FORBIDDEN = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'trailer'])
-
-function statusOf(status: number): number {
-  return status >= 200 && status <= 599 ? status : 500
+/** HEAD comes with GET, and OPTIONS is always answered. */
+function allowed(methods: readonly string[]): string[] {
+  return [...new Set([...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])]
 }
 
-function end(response: ServerResponse, status: number, text: string, close = false): void {
-  if (response.headersSent) return
-  const length = Buffer.byteLength(text)
-  response.writeHead(status, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': length,
-    ...(close ? { connection: 'close' } : {}),
-  })
-  response.end(text)
-}
-
-function endJson(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' })
-  response.end(JSON.stringify(value))
-}
-
-/** Sets the CORS headers; true when the request was a preflight and is answered. */
-function answersPreflight(cors: CorsConfig, request: IncomingMessage, response: ServerResponse): boolean {
-  const { origin } = request.headers
-  const allowed = origin !== undefined && (cors.allowOrigins.includes(origin) || cors.allowOrigins.includes('*'))
-  if (allowed) {
-    response.setHeader('access-control-allow-origin', origin)
-    response.setHeader('vary', 'origin')
-    if (cors.allowCredentials) response.setHeader('access-control-allow-credentials', 'true')
-  }
-  if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return false
-  if (allowed) {
-    response.setHeader('access-control-allow-methods', cors.allowMethods.join(', '))
-    response.setHeader('access-control-allow-headers', cors.allowHeaders.join(', '))
-    response.setHeader('access-control-max-age', String(cors.preflightMaxAgeSeconds))
-  }
-  response.writeHead(allowed ? 204 : 403)
-  response.end()
-  return true
-}
-
-const EMPTY = Buffer.alloc(0)
+const NOTHING: readonly string[] = []

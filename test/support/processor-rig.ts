@@ -3,6 +3,7 @@ import path from 'node:path'
 import { MqttRouter } from '../../adapters/triggers/mqtt-router.ts'
 import { HttpListener } from '../../adapters/triggers/http-listener.ts'
 import { makeTrigger } from '../../adapters/triggers/registry.ts'
+import { httpServerOn } from '../../config/http-server.ts'
 import { parseFunctionConfig } from '../../config/function-config.ts'
 import { Clock } from '../../runtime/base/clock.ts'
 import { silentLogger } from '../../runtime/base/log.ts'
@@ -25,7 +26,7 @@ export interface LogLine {
 export class ProcessorRig {
   readonly store: StoreClient
   readonly router = new MqttRouter()
-  readonly http = new HttpListener({ host: '127.0.0.1', port: 0 }, 'http.listen')
+  readonly http = new HttpListener(httpServerOn({ host: '127.0.0.1', port: 0 }), 'http')
   readonly logs: LogLine[] = []
   readonly published: { topic: string; body: string }[] = []
   readonly processor: Processor

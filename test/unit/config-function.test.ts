@@ -226,7 +226,7 @@ for (const runtime of [...OTHER_RUNTIMES, 'java:11']) {
 }
 
 test('a runtime nobody knows names those there are', (t) => {
-  t.is(problemsOf(t, MINIMAL.replace('nodejs', 'perl'))[0]!.message, 'expected one of nodejs, python, java, shell, got "perl"')
+  t.is(problemsOf(t, MINIMAL.replace('nodejs', 'perl'))[0]!.message, 'expected one of nodejs, python, java, native, shell, got "perl"')
 })
 
 test('a handler that is left out is main:handler, but for shell', (t) => {
@@ -320,8 +320,9 @@ test('an http trigger gets its defaults, on a port of its own the root path', (t
     explicitAckMode: 'disable',
     explicitAckTimeoutMs: 60_000,
     annotations: {},
-    port: null,
+    server: null,
     paths: ['/hello'],
+    methods: null,
     maxRequestBodyBytes: 4 * 1024 * 1024,
     cors: null,
   })

@@ -18,6 +18,7 @@ export class Event {
   readonly #record: Buffer
   #body: unknown
   #parsed = false
+  #headers: Record<string, string> | undefined
 
   constructor(record: Buffer, trigger: TriggerInfo) {
     this.#record = record
@@ -61,8 +62,9 @@ export class Event {
     return this.contentType
   }
 
+  /** By any spelling of their names: `headers['X-Given']` and `headers['x-given']` are one. */
   get headers(): Record<string, string> {
-    return itemsOf(headOf(this.#record), Tag.header)
+    return (this.#headers ??= anyCase(itemsOf(headOf(this.#record), Tag.header)))
   }
 
   get fields(): Record<string, string> {
@@ -179,4 +181,17 @@ interface ResponseOptions {
 
 function isOptions(value: unknown): value is ResponseOptions {
   return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && ('statusCode' in value || 'contentType' in value)
+}
+
+/** Names of headers have no case (RFC 9110 5.1). A name as it is written is found at once. */
+function anyCase(headers: Record<string, string>): Record<string, string> {
+  const find = (name: string | symbol): string | symbol => {
+    if (typeof name === 'symbol' || name in headers) return name
+    const lower = name.toLowerCase()
+    return lower in headers ? lower : (Object.keys(headers).find((key) => key.toLowerCase() === lower) ?? name)
+  }
+  return new Proxy(headers, {
+    get: (target, name) => Reflect.get(target, find(name)),
+    has: (target, name) => Reflect.has(target, find(name)),
+  })
 }

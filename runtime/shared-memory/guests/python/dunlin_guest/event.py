@@ -39,6 +39,29 @@ class Event:
         return f"Event(id={self.id!r}, topic={self.topic!r}, path={self.path!r}, size={self.size!r})"
 
 
+class Headers(dict):
+    """Names of headers have no case (RFC 9110 5.1): headers["X-Given"] and headers["x-given"] are one. A name as it is written is found at once."""
+
+    def _name(self, key):
+        lower = key.lower() if isinstance(key, str) else key
+        return next((name for name in self if name.lower() == lower), None)
+
+    def __missing__(self, key):
+        name = self._name(key)
+        if name is None:
+            raise KeyError(key)
+        return self[name]
+
+    def __contains__(self, key):
+        return super().__contains__(key) or self._name(key) is not None
+
+    def get(self, key, default=None):
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+
 class _Lazy:
     """Makes a field when it is first read and keeps it on the event; it can be assigned like any other."""
 
@@ -86,7 +109,7 @@ class RingEvent(Event):
 
     @_Lazy
     def _items(self):
-        single, headers, fields = {}, {}, {}
+        single, headers, fields = {}, Headers(), {}
         for tag, key, value in record.items(self._record):
             if tag == record.HEADER_ITEM:
                 headers[key] = value

@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.TreeMap;
 import java.util.Map;
 import java.util.UUID;
 
@@ -203,7 +204,7 @@ final class RingEvent implements Event {
 
     private void readItems() {
         if (single != null) return;
-        headers = new LinkedHashMap<>();
+        headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
         fields = new LinkedHashMap<>();
         single = new HashMap<>();
         Wire.items(record, (tag, key, value) -> {
