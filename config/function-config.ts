@@ -56,6 +56,7 @@ function compile(checker: Checker, file: string): FunctionConfig | null {
     retryFirstMs: spec.retry.first,
     retryMaxMs: spec.retry.max,
     outputStream: spec.outputStream ?? null,
+    routes: spec.routes ?? null,
     logLevel: logLevel(spec.loggerSinks),
     runtimeAttributes,
     disabled: spec.disable,

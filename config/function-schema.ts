@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import { duration, integer, stringMap, text } from './fields.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
+import { Routes } from './routes.ts'
 import { anything } from './without-effect.ts'
 import { FUNCTION_NAME_PATTERN, STREAM_NAME_PATTERN } from './wire.ts'
 
@@ -57,6 +58,8 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
       outputStream: v.optional(
         v.pipe(v.string(), v.regex(STREAM_NAME_PATTERN, '1 to 128 of letters, digits, ".", "_" and "-", not at the ends')),
       ),
+      /** Which events go to which alias; counts while neither the hub nor the device says otherwise. */
+      routes: v.optional(Routes),
       loggerSinks: v.optional(
         v.array(
           v.strictObject({

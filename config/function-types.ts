@@ -1,4 +1,5 @@
 /** What the agent works with after function.yaml has been checked, defaulted and compiled. */
+import type { Route } from './routes.ts'
 import type { TriggerConfig } from './triggers/registry.ts'
 
 export type { BatchConfig, Delivery, ExplicitAckMode, OrderKey, TriggerBase } from './triggers/common.ts'
@@ -33,6 +34,8 @@ export interface FunctionConfig {
   readonly retryMaxMs: number
   /** Where what the handler returns goes; null: nowhere (what it emits goes where it says). */
   readonly outputStream: string | null
+  /** Which events go to which alias, while this version is production; null: it says nothing. */
+  readonly routes: readonly Route[] | null
   readonly logLevel: FunctionLogLevel
   /** shell: `arguments: string[]` and `responseHeaders: Record<string, string>`, both always there. */
   readonly runtimeAttributes: Readonly<Record<string, unknown>>

@@ -5,6 +5,7 @@
  *           -> KeyLanes (order) -> WorkerPool -> Worker -> RESULT
  *           -> store: ONE step (input acked, outputs in streams, state, ledger) -> onRows: the export pump wakes up
  */
+import { readSlot, type Route } from '../config/routes.ts'
 import { InputError } from './base/errors.ts'
 import type { Clock } from './base/clock.ts'
 import type { Logger } from './base/log.ts'
@@ -33,7 +34,7 @@ export interface ProcessorOptions {
   /** A function's log line; `level` as in pino (10 debug, 20 info, 30 warn, 40 error), `fields` JSON text or empty. */
   readonly onLog: (functionName: string, level: number, message: string, fields: string) => void
   /** A worker of a running version ended by itself (it is started again); a deployment on probation may judge by it. */
-  readonly onWorkerEnded?: (version: FunctionVersion, error: Error) => void
+  readonly onWorkerEnded?: (version: FunctionVersion, error: Error, alias: string) => void
 }
 
 export class Processor {
@@ -67,26 +68,40 @@ export class Processor {
   }
 
   /** Starts a version, and takes over from the one that runs when its workers are ready. Rejects with why they are not. */
-  async activate(version: FunctionVersion): Promise<void> {
-    await this.#host(version.config.name).activate(version)
+  async activate(version: FunctionVersion, alias?: string): Promise<void> {
+    await this.#host(version.config.name).activate(version, alias)
   }
 
   /** Takes a version up at start: triggers listen at once, workers follow. */
-  async adopt(version: FunctionVersion): Promise<void> {
-    await this.#host(version.config.name).adopt(version)
+  async adopt(version: FunctionVersion, alias?: string): Promise<void> {
+    await this.#host(version.config.name).adopt(version, alias)
   }
 
-  async deactivate(name: string, graceMs: number): Promise<void> {
+  /** Ends an alias of a function, or all of it. */
+  async deactivate(name: string, graceMs: number, alias?: string): Promise<void> {
     const host = this.#functions.get(name)
+    if (alias !== undefined) return host?.deactivate(alias, graceMs)
     this.#functions.delete(name)
     await host?.stop(graceMs)
   }
 
+  /** Who gets which events of a function, as `origin` has it; undefined: it has nothing to say. May come before the function runs. */
+  async setRoutes(name: string, origin: 'hub' | 'device', routes: readonly Route[] | undefined): Promise<void> {
+    await this.#host(name).setRoutes(origin, routes)
+  }
+
+  /** Undefined: there is no such function here. */
+  routesOf(name: string): FunctionStatus['routes'] | undefined {
+    return this.#functions.get(name)?.routes
+  }
+
   /** A direct call, as from `trigger` (its name or kind); `reply` always comes. */
   invoke(name: string, record: Buffer, reply: Reply, trigger?: string): void {
-    const host = this.#functions.get(name)
-    if (host) host.invoke(record, reply, trigger)
-    else reply(failedAnswer(404, `There is no function "${name}" here; there are: ${[...this.#functions.keys()].join(', ') || 'none'}`))
+    const slot = readSlot(name)
+    const host = this.#functions.get(slot.name)
+    if (host?.isRunning) return host.invoke(record, reply, trigger, name.includes('@') ? slot.alias : undefined)
+    const known = [...this.#functions].filter(([, { isRunning }]) => isRunning).map(([other]) => other)
+    reply(failedAnswer(404, `There is no function "${slot.name}" here; there are: ${known.join(', ') || 'none'}`))
   }
 
   /** Dead letters go back to the pipeline they came from. False: it is not there now; the event waits in the inbox. */
@@ -96,7 +111,7 @@ export class Processor {
   }
 
   status(): FunctionStatus[] {
-    return [...this.#functions.values()].filter((host) => host.current).map((host) => host.status())
+    return [...this.#functions.values()].filter((host) => host.running()).map((host) => host.status())
   }
 
   /** Stops all functions; running events get `graceMs`. */

@@ -1,238 +1,246 @@
-import type { TriggerConfig } from '../../config/function-config.ts'
-import { InputError } from '../base/errors.ts'
+import { PRODUCTION, type Route, type RoutesOrigin } from '../../config/routes.ts'
+import { InputError, ResourceError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { failedAnswer, type Reply } from '../dispatch/delivery.ts'
-import { Pipeline, type PipelineCounters, type PipelineParts, type PipelineSettings } from '../dispatch/pipeline.ts'
-import { StateCache } from '../dispatch/state-cache.ts'
+import type { Pipeline, PipelineParts } from '../dispatch/pipeline.ts'
 import type { EventWriter } from '../event/event-writer.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
-import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
-import { makePools } from './function-pools.ts'
-import type { MakeTrigger, Trigger } from './trigger.ts'
-
-/** Running events get this long to end when a version is replaced or the agent stops. */
-export const DRAIN_MS = 2_000
+import type { WorkerPool } from '../workers/worker-pool.ts'
+import { AliasHost, type AliasStatus } from './alias-host.ts'
+import { Entrances, wantedTriggers, type WantedTrigger } from './entrances.ts'
+import { makeRouter, type Router } from './route.ts'
+import { keepRoutes, keptRoutes, RouteTable } from './route-table.ts'
+import type { MakeTrigger, TriggerSink } from './trigger.ts'
 
 export interface FunctionParts extends PipelineParts {
   readonly events: EventWriter
   readonly makeTrigger: MakeTrigger
   readonly call: WorkerHost['call']
   readonly log: (functionName: string, level: number, message: string, fields: string) => void
-  readonly onWorkerEnded: (version: FunctionVersion, error: Error) => void
+  readonly onWorkerEnded: (version: FunctionVersion, error: Error, alias: string) => void
 }
 
-export interface FunctionStatus {
+/** Production's version and workers, and beside it the other aliases. */
+export interface FunctionStatus extends AliasStatus {
   readonly name: string
-  readonly version: string
-  readonly runtime: string
-  readonly ready: boolean
-  readonly workers: { readonly ready: number; readonly wanted: number; readonly restarts: number; readonly inFlight: number }
-  readonly triggers: readonly ({ readonly name: string; readonly kind: string; readonly waiting: number } & PipelineCounters)[]
-  readonly error: string | undefined
-}
-
-/** A trigger with its pipeline: both outlive versions of the function, so that no event falls between two versions. */
-interface Line {
-  readonly pipeline: Pipeline
-  config: TriggerConfig
-  trigger: Trigger | undefined
-  pool: WorkerPool | undefined
+  readonly aliases: readonly ({ readonly alias: string } & AliasStatus)[]
+  readonly routes: { readonly origin: RoutesOrigin; readonly list: readonly Route[] }
 }
 
 /**
- * One function on this device. A new version's workers are started and ready before anything is taken from the old one; then
- * events are held back until the old version's running ones have ended, and the new workers go on from there.
+ * One function on this device: its triggers, and the versions that run behind them, each under an alias. Where an event goes is
+ * decided when it comes, before it is kept: a retry or a restart of the agent finds it with the alias that it was given to.
  */
 export class FunctionHost {
   readonly name: string
   readonly #parts: FunctionParts
   readonly #logger: Logger
-  readonly #lines = new Map<string, Line>()
-  #state: StateCache | undefined
-  #current: FunctionVersion | undefined
-  #workersMade = 0
+  readonly #aliases = new Map<string, AliasHost>()
+  readonly #entrances: Entrances
+  readonly #routes = new RouteTable()
+  /** Null: all events go where their trigger belongs. */
+  #router: Router | null = null
+  #wanted: ReadonlyMap<string, WantedTrigger> = new Map()
+  /** One change of triggers and routes after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(name: string, parts: FunctionParts) {
     this.name = name
     this.#parts = parts
     this.#logger = parts.logger.child({ function: name })
+    this.#entrances = new Entrances({
+      open: ({ config }, version, sink, logger) => parts.makeTrigger(config, { functionName: name, version, sink, logger }),
+      sinkOf: (trigger) => this.#sinkOf(trigger),
+      versionOf: (alias) => this.#aliases.get(alias)?.current?.version ?? '',
+      logger: this.#logger,
+    })
   }
 
-  get current(): FunctionVersion | undefined {
-    return this.#current
+  /** The version of an alias. */
+  running(alias: string = PRODUCTION): FunctionVersion | undefined {
+    return this.#aliases.get(alias)?.current
+  }
+
+  get isRunning(): boolean {
+    return this.#aliases.size > 0
   }
 
   /** Rejects when the workers do not become ready; then nothing has changed. */
-  async activate(version: FunctionVersion): Promise<void> {
-    const pools = await this.#makePools(version, async (pool) => pool.start())
-    await this.#switchTo(version, pools)
+  async activate(version: FunctionVersion, alias: string = PRODUCTION): Promise<void> {
+    await this.#take(version, alias, async (pool) => pool.start())
   }
 
   /** At start: the triggers listen at once, the workers come up behind them and are retried. Events wait on disk meanwhile. */
-  async adopt(version: FunctionVersion): Promise<void> {
-    const pools = await this.#makePools(version, async (pool) => pool.startInBackground())
-    await this.#switchTo(version, pools)
+  async adopt(version: FunctionVersion, alias: string = PRODUCTION): Promise<void> {
+    await this.#take(version, alias, async (pool) => pool.startInBackground())
   }
 
-  async #makePools(version: FunctionVersion, start: (pool: WorkerPool) => Promise<void>): Promise<Map<string, WorkerPool>> {
-    const { config } = version
-    this.#state ??= new StateCache(this.#parts.store, await this.#parts.store.openFunction(this.name))
-    const consumers = new Map<string, PoolConsumer>()
-    for (const trigger of config.triggers) consumers.set(trigger.name, (await this.#line(trigger, version)).pipeline)
-    const pools = await makePools(version, consumers, this.#state, this.#workersMade, this.#logger, this.#parts)
-    for (const pool of pools.values()) this.#workersMade += pool.size
-    try {
-      await Promise.all([...pools.values()].map(start))
-    } catch (error) {
-      await Promise.all([...pools.values()].map((pool) => pool.stop(0)))
-      await this.#dropUnusedLines()
-      throw error
-    }
-    return pools
-  }
-
-  async #line(config: TriggerConfig, version: FunctionVersion): Promise<Line> {
-    const known = this.#lines.get(config.name)
-    if (known) return known
-    const source = await this.#parts.store.openSource(`${this.name}/${config.name}`)
-    const pipeline = new Pipeline(source, settingsOf(version, config), this.#state!, this.#parts)
-    const line: Line = { pipeline, config, trigger: undefined, pool: undefined }
-    this.#lines.set(config.name, line)
-    return line
-  }
-
-  async #switchTo(version: FunctionVersion, pools: Map<string, WorkerPool>): Promise<void> {
-    const old: WorkerPool[] = []
-    for (const line of this.#lines.values()) if (line.pool) old.push(line.pool)
-    await Promise.all([...this.#lines.values()].map((line) => withinMs(line.pipeline.pause(), DRAIN_MS)))
-    // Those that did not end in time are lost to the old workers and given to the new ones.
-    await Promise.all(old.map((pool) => pool.stop(0)))
-    this.#current = version
-    for (const [name, line] of this.#lines) {
-      const config = version.config.triggers.find((trigger) => trigger.name === name)
-      const pool = pools.get(name)
-      if (!config || !pool) {
-        await line.trigger?.stop()
-        line.pipeline.close()
-        this.#lines.delete(name)
-        continue
-      }
-      line.pool = pool
-      line.pipeline.resume(pool, settingsOf(version, config))
-      await this.#listen(line, config)
-    }
-  }
-
-  /** The broker's old subscription goes only when the new one is there. Other kinds hold a port, a folder or a clock that two cannot share. */
-  async #listen(line: Line, config: TriggerConfig): Promise<void> {
-    const before = line.trigger
-    // A kickstart has something to do for each version.
-    if (before && config.kind !== 'kickstart' && JSON.stringify(line.config) === JSON.stringify(config)) return
-    const { pipeline } = line
-    const next = await this.#parts.makeTrigger(config, {
-      functionName: this.name,
-      version: this.#current!.version,
-      logger: this.#logger.child({ trigger: config.name }),
-      sink: {
-        events: this.#parts.events,
-        accept: (record, done) => pipeline.accept(record, done),
-        invoke: (record, reply) => pipeline.invoke(record, reply),
-        isBusy: () => pipeline.isBusy,
-      },
+  /** Ends one alias; its events stay where they are. */
+  async deactivate(alias: string, graceMs: number): Promise<void> {
+    const host = this.#aliases.get(alias)
+    if (!host) return
+    await this.#inTurn(async () => {
+      this.#aliases.delete(alias)
+      await this.#arrange()
+      await host.stop(graceMs)
     })
-    if (config.kind !== 'mqtt') await before?.stop()
-    await next.start()
-    if (config.kind === 'mqtt') await before?.stop()
-    line.trigger = next
-    line.config = config
   }
 
-  async #dropUnusedLines(): Promise<void> {
-    for (const [name, line] of this.#lines) {
-      if (line.pool) continue
-      line.pipeline.close()
-      this.#lines.delete(name)
+  /** Undefined: this origin has nothing to say any more. The device's own are on disk when this resolves; the hub's are its to keep. */
+  async setRoutes(origin: 'hub' | 'device', routes: readonly Route[] | undefined): Promise<void> {
+    if (origin === 'device') await keepRoutes(this.#parts.store, this.name, routes)
+    this.#routes.set(origin, routes)
+    await this.#inTurn(() => this.#arrange())
+  }
+
+  get routes(): FunctionStatus['routes'] {
+    return this.#routes.current
+  }
+
+  /**
+   * A direct call, as from the trigger of this name or kind; without one, as from the http trigger, else from the first. With
+   * `alias` (or the number of a version that an alias runs) it goes there, else where the routes say.
+   */
+  invoke(record: Buffer, reply: Reply, trigger?: string, alias?: string): void {
+    const named = alias === undefined ? PRODUCTION : this.#aliasNamed(alias)
+    const host = named === undefined ? undefined : this.#aliases.get(named)
+    if (named === undefined || (!host && alias !== undefined)) {
+      const known = [...this.#aliases].map(([name, { current }]) => `${name} (version ${current?.version})`).join(', ')
+      return reply(failedAnswer(404, `Function ${this.name} has no alias or running version "${alias}"; it has: ${known || 'none'}`))
     }
-  }
-
-  /** A direct call, as from the trigger of this name or kind; without one, as from the http trigger, else from the first. */
-  invoke(record: Buffer, reply: Reply, trigger?: string): void {
-    const lines = [...this.#lines.values()]
-    if (lines.length === 0) return reply(failedAnswer(503, `Function ${this.name} is not running`))
-    const line =
+    const configs = host?.config?.triggers ?? []
+    if (configs.length === 0) return reply(failedAnswer(503, `Function ${this.name} is not running`))
+    const config =
       trigger === undefined
-        ? (lines.find(({ config }) => config.kind === 'http') ?? lines[0])
-        : (this.#lines.get(trigger) ?? lines.find(({ config }) => config.kind === trigger))
-    if (line) return line.pipeline.invoke(record, reply)
-    const known = lines.map(({ config }) => `${config.name} (${config.kind})`).join(', ')
+        ? (configs.find(({ kind }) => kind === 'http') ?? configs[0])
+        : (configs.find(({ name }) => name === trigger) ?? configs.find(({ kind }) => kind === trigger))
+    if (config) {
+      const pipeline = alias === undefined ? this.#pipelineFor(config.name, record) : host!.pipelineOf(config.name)
+      if (pipeline) return pipeline.invoke(record, reply)
+      return reply(failedAnswer(503, `Function ${this.name} is not running`))
+    }
+    const known = configs.map(({ name, kind }) => `${name} (${kind})`).join(', ')
     reply(failedAnswer(404, `Function ${this.name} has no trigger "${trigger}"; it has: ${known}`))
   }
 
   /** A dead letter or other inbox row that is to be tried again. */
   requeue(source: number, record: Buffer, inboxId: number): boolean {
-    for (const { pipeline } of this.#lines.values()) {
-      if (pipeline.source !== source) continue
-      pipeline.requeue(record, inboxId)
-      return true
-    }
+    for (const host of this.#aliases.values()) if (host.requeue(source, record, inboxId)) return true
     return false
   }
 
   /** Takes no new events, lets running ones end within `graceMs`; the rest stays in the inbox. */
   async stop(graceMs: number): Promise<void> {
-    const lines = [...this.#lines.values()]
-    await Promise.all(lines.map(async (line) => line.trigger?.stop()))
-    await Promise.all(lines.map((line) => withinMs(line.pipeline.pause(), graceMs)))
-    for (const { pipeline } of lines) pipeline.close()
-    await Promise.all(lines.map(async (line) => line.pool?.stop(graceMs)))
-    this.#lines.clear()
+    await this.#inTurn(async () => {
+      this.#wanted = new Map()
+      await this.#entrances.stopAllBut(this.#wanted)
+      await Promise.all([...this.#aliases.values()].map((host) => host.stop(graceMs)))
+      this.#aliases.clear()
+    })
   }
 
   status(): FunctionStatus {
-    if (!this.#current) throw new InputError('function-not-active', `Function ${this.name} has no active version`)
-    const { config, version } = this.#current
-    const lines = [...this.#lines.values()]
-    const sum = (pick: (pool: WorkerPool) => number) => lines.reduce((total, line) => total + (line.pool ? pick(line.pool) : 0), 0)
-    const workers = {
-      ready: sum((p) => p.readyCount),
-      wanted: sum((p) => p.size),
-      restarts: sum((p) => p.restarts),
-      inFlight: sum((p) => p.inFlight),
-    }
+    const production = this.running()
+    if (!production) throw new InputError('function-not-active', `Function ${this.name} has no active version`)
+    const others = [...this.#aliases.values()].filter(({ alias }) => alias !== PRODUCTION).sort((a, b) => (a.alias < b.alias ? -1 : 1))
     return {
       name: this.name,
-      version,
-      runtime: config.runtime,
-      ready: workers.ready === workers.wanted,
-      workers,
-      triggers: lines.map(({ config: trigger, pipeline }) => ({
-        name: trigger.name,
-        kind: trigger.kind,
-        waiting: pipeline.waiting,
-        ...pipeline.counters,
-      })),
-      error: lines.find((line) => line.pool?.lastError)?.pool?.lastError?.message,
+      ...this.#aliases.get(PRODUCTION)!.status(production),
+      aliases: others.flatMap((host) => (host.current ? [{ alias: host.alias, ...host.status(host.current) }] : [])),
+      routes: this.routes,
     }
   }
-}
 
-function settingsOf({ config, version }: FunctionVersion, trigger: TriggerConfig): PipelineSettings {
-  return {
-    maxAttempts: config.maxAttempts,
-    retryFirstMs: config.retryFirstMs,
-    retryMaxMs: config.retryMaxMs,
-    workerAvailabilityTimeoutMs: trigger.workerAvailabilityTimeoutMs,
-    orderKey: trigger.orderKey,
-    functionName: config.name,
-    version,
-    outputStream: config.outputStream,
+  async #take(version: FunctionVersion, alias: string, start: (pool: WorkerPool) => Promise<void>): Promise<void> {
+    const known = this.#aliases.get(alias)
+    const host = known ?? new AliasHost(this.name, alias, this.#partsOf(alias))
+    if (this.#aliases.size === 0) this.#routes.set('device', await keptRoutes(this.#parts.store, this.name))
+    const pools = await host.prepare(version, start)
+    await this.#inTurn(async () => {
+      await this.#entrances.stopAllBut(this.#triggersWith(alias, version))
+      await host.switchTo(version, pools)
+      this.#aliases.set(alias, host)
+      try {
+        await this.#arrange()
+      } catch (error) {
+        if (!known) await this.#takeBack(host)
+        throw error
+      }
+    })
+  }
+
+  /** A first version whose triggers cannot listen does not run. */
+  async #takeBack(host: AliasHost): Promise<void> {
+    this.#aliases.delete(host.alias)
+    await host.stop(0)
+    await this.#arrange().catch((error: Error) =>
+      this.#logger.error({ error: error.message }, 'the triggers of the function do not listen'),
+    )
+  }
+
+  /** Brings triggers and routes to what runs now. Routes first: no event may go to an alias that is about to end. */
+  async #arrange(): Promise<void> {
+    const running = [...this.#aliases.values()].flatMap(({ alias, current }) => (current ? [[alias, current] as const] : []))
+    this.#routes.set('spec', this.running()?.config.routes ?? undefined)
+    this.#router = makeRouter(this.#routes.current.list, new Map(running.map(([alias, { version }]) => [alias, version])))
+    this.#wanted = wantedTriggers(new Map(running.map(([alias, { config }]) => [alias, config])))
+    await this.#entrances.stopAllBut(this.#wanted)
+    await this.#entrances.listen(this.#wanted)
+  }
+
+  #triggersWith(alias: string, { config }: FunctionVersion): ReadonlyMap<string, WantedTrigger> {
+    const configs = new Map([...this.#aliases].flatMap(([name, host]) => (host.config ? [[name, host.config] as const] : [])))
+    return wantedTriggers(configs.set(alias, config))
+  }
+
+  #sinkOf(trigger: string): TriggerSink {
+    return {
+      events: this.#parts.events,
+      accept: (record, done) => {
+        const pipeline = this.#pipelineFor(trigger, record)
+        if (pipeline) pipeline.accept(record, done)
+        else done(notServed(this.name, trigger))
+      },
+      invoke: (record, reply) => {
+        const pipeline = this.#pipelineFor(trigger, record)
+        if (pipeline) pipeline.invoke(record, reply)
+        else reply?.(failedAnswer(503, notServed(this.name, trigger).message))
+      },
+      isBusy: () => [...this.#aliases.values()].some((host) => host.pipelineOf(trigger)?.isBusy === true),
+    }
+  }
+
+  /** Where an event of this trigger goes. An alias whose version does not have the trigger leaves the event to the trigger's owner. */
+  #pipelineFor(trigger: string, record: Buffer): Pipeline | undefined {
+    const wanted = this.#wanted.get(trigger)
+    if (!wanted) return undefined
+    if (this.#router !== null) {
+      const alias = this.#router(record, wanted.config)
+      const pipeline = alias === wanted.owner ? undefined : this.#aliases.get(alias)?.pipelineOf(trigger)
+      if (pipeline) return pipeline
+    }
+    return this.#aliases.get(wanted.owner)?.pipelineOf(trigger)
+  }
+
+  /** `test`, `3` or `v3`. */
+  #aliasNamed(given: string): string | undefined {
+    if (this.#aliases.has(given)) return given
+    const version = /^v?(\d{1,15})$/.exec(given)?.[1]
+    return [...this.#aliases].find(([, { current }]) => current !== undefined && current.version === version)?.[0]
+  }
+
+  #partsOf(alias: string) {
+    const { onWorkerEnded } = this.#parts
+    return { ...this.#parts, onWorkerEnded: (version: FunctionVersion, error: Error) => onWorkerEnded(version, error, alias) }
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(act)
+    this.#turn = mine.catch(() => {})
+    return mine
   }
 }
 
-/** Waits for `promise`, at most `ms`. */
-async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, ms)
-  await Promise.race([promise, late.promise])
-  clearTimeout(timer)
+function notServed(name: string, trigger: string): ResourceError {
+  return new ResourceError('trigger-not-served', `No version of ${name} takes events of trigger ${trigger} now`, { retryable: true })
 }

@@ -45,6 +45,7 @@ test('a minimal function gets every default', (t) => {
     retryFirstMs: 1000,
     retryMaxMs: 60_000,
     outputStream: null,
+    routes: null,
     logLevel: 'info',
     runtimeAttributes: {},
     disabled: false,

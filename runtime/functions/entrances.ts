@@ -1,0 +1,80 @@
+import type { FunctionConfig, TriggerConfig } from '../../config/function-config.ts'
+import { PRODUCTION } from '../../config/routes.ts'
+import type { Logger } from '../base/log.ts'
+import type { Trigger, TriggerSink } from './trigger.ts'
+
+/** A trigger that shall listen. */
+export interface WantedTrigger {
+  readonly config: TriggerConfig
+  /** The alias whose version has it, and that gets its events when no route says otherwise. */
+  readonly owner: string
+}
+
+/**
+ * The triggers of a function, by name. Production's version says what they listen to; another alias adds those that only its
+ * version has. Without production nobody listens: no event may go to a version under test because there is no other.
+ */
+export function wantedTriggers(configs: ReadonlyMap<string, FunctionConfig>): Map<string, WantedTrigger> {
+  const wanted = new Map<string, WantedTrigger>()
+  if (!configs.has(PRODUCTION)) return wanted
+  const others = [...configs.keys()].filter((alias) => alias !== PRODUCTION).sort()
+  for (const owner of [PRODUCTION, ...others]) {
+    for (const config of configs.get(owner)!.triggers) if (!wanted.has(config.name)) wanted.set(config.name, { config, owner })
+  }
+  return wanted
+}
+
+interface Entrance {
+  readonly trigger: Trigger
+  /** What it was made from, as text: another means another trigger. */
+  readonly made: string
+}
+
+/** Makes the trigger of `wanted`, not started. `sink` stays right whatever versions come and go behind it. */
+export type OpenTrigger = (wanted: WantedTrigger, version: string, sink: TriggerSink, logger: Logger) => Promise<Trigger>
+
+export interface EntrancesOptions {
+  readonly open: OpenTrigger
+  readonly sinkOf: (trigger: string) => TriggerSink
+  readonly versionOf: (alias: string) => string
+  readonly logger: Logger
+}
+
+/** The triggers of one function that listen. They belong to the function, not to a version: whom an event goes to is asked for each. */
+export class Entrances {
+  readonly #options: EntrancesOptions
+  readonly #open = new Map<string, Entrance>()
+
+  constructor(options: EntrancesOptions) {
+    this.#options = options
+  }
+
+  /** Before their events would have nowhere to go. */
+  async stopAllBut(wanted: ReadonlyMap<string, unknown>): Promise<void> {
+    for (const [name, entrance] of this.#open) {
+      if (wanted.has(name)) continue
+      this.#open.delete(name)
+      await entrance.trigger.stop()
+    }
+  }
+
+  async listen(wanted: ReadonlyMap<string, WantedTrigger>): Promise<void> {
+    for (const [name, trigger] of wanted) await this.#listen(name, trigger)
+  }
+
+  /** The broker's old subscription goes only when the new one is there. Other kinds hold a port, a folder or a clock that two cannot share. */
+  async #listen(name: string, wanted: WantedTrigger): Promise<void> {
+    const { open, sinkOf, versionOf, logger } = this.#options
+    const { config } = wanted
+    const version = versionOf(wanted.owner)
+    // A kickstart has something to do for each version.
+    const made = JSON.stringify([config, config.kind === 'kickstart' ? version : null])
+    const before = this.#open.get(name)
+    if (before?.made === made) return
+    const next = await open(wanted, version, sinkOf(name), logger.child({ trigger: name }))
+    if (config.kind !== 'mqtt') await before?.trigger.stop()
+    await next.start()
+    if (config.kind === 'mqtt') await before?.trigger.stop()
+    this.#open.set(name, { trigger: next, made })
+  }
+}
