@@ -27,7 +27,11 @@ export const Route = v.pipe(
     trigger: v.optional(v.pipe(v.string(), v.nonEmpty('a trigger name'), v.maxLength(128, 'at most 128 characters'))),
     /** Only requests to this path and below it. */
     path: v.optional(
-      v.pipe(v.string(), v.regex(/^\/[^?#\s]*$/, 'a path such as "/beta"'), v.maxLength(PATH_MAX, `at most ${PATH_MAX} characters`)),
+      v.pipe(
+        v.string(),
+        v.regex(/^(?!.*\/:)\/[^?#\s]*$/, 'a path such as "/beta", without parameters'),
+        v.maxLength(PATH_MAX, `at most ${PATH_MAX} characters`),
+      ),
     ),
     /** Only messages whose topic this filter matches. */
     topic: v.optional(
@@ -65,6 +69,6 @@ export function slotName(name: string, alias: string = PRODUCTION): string {
 }
 
 export function readSlot(slot: string): { readonly name: string; readonly alias: string } {
-  const at = slot.indexOf('@')
+  const at = slot.lastIndexOf('@')
   return at === -1 ? { name: slot, alias: PRODUCTION } : { name: slot.slice(0, at), alias: slot.slice(at + 1) }
 }

@@ -41,6 +41,8 @@ export class Processor {
   readonly events: EventWriter
   readonly streams: StreamDirectory
   readonly #functions = new Map<string, FunctionHost>()
+  /** As the hub desires them; they outlive the functions that they are about. */
+  readonly #hubRoutes = new Map<string, readonly Route[]>()
   readonly #parts: FunctionParts
 
   constructor(options: ProcessorOptions) {
@@ -85,9 +87,34 @@ export class Processor {
     await host?.stop(graceMs)
   }
 
-  /** Who gets which events of a function, as `origin` has it; undefined: it has nothing to say. May come before the function runs. */
-  async setRoutes(name: string, origin: 'hub' | 'device', routes: readonly Route[] | undefined): Promise<void> {
-    await this.#host(name).setRoutes(origin, routes)
+  /** Who gets which events of a function, as the hub has it; undefined: it says nothing. May come before the function runs. */
+  async setHubRoutes(name: string, routes: readonly Route[] | undefined): Promise<void> {
+    if (routes) this.#hubRoutes.set(name, routes)
+    else this.#hubRoutes.delete(name)
+    await this.#functions.get(name)?.setRoutes('hub', routes)
+  }
+
+  /** The device's own routes of a function, kept over restarts; undefined removes them. Refused while the hub says who gets what. */
+  async setDeviceRoutes(name: string, routes: readonly Route[] | undefined): Promise<void> {
+    const host = this.#functions.get(name)
+    if (!host?.isRunning) throw new InputError('not-found', `There is no function "${name}" here`)
+    if (host.routes.origin === 'hub') {
+      throw new InputError('routes-of-hub', `Cannot change the routes of ${name} here: the release of the hub names them`, {
+        hint: 'change them at the hub ("dunlin set route"), or take them out of the release ("dunlin delete route --all")',
+      })
+    }
+    await host.setRoutes('device', routes)
+  }
+
+  /** Events that wait for aliases of `name` that are no more, and that are not `kept`, go to production. Does nothing without it. */
+  async gather(name: string, kept: ReadonlySet<string>): Promise<void> {
+    const host = this.#functions.get(name)
+    if (host?.running()) await host.gather((await this.#parts.store.ledger()).sources, kept)
+  }
+
+  /** The sources whose events are handled here. What waits in another waits for a function, alias or trigger that does not run. */
+  get sources(): ReadonlySet<string> {
+    return new Set([...this.#functions.values()].flatMap((host) => host.sources))
   }
 
   /** Undefined: there is no such function here. */
@@ -125,7 +152,7 @@ export class Processor {
       if (this.#functions.size >= FUNCTIONS_MAX) {
         throw new InputError('functions-max', `Cannot start function "${name}": ${FUNCTIONS_MAX} functions run, the most there may be`)
       }
-      host = new FunctionHost(name, this.#parts)
+      host = new FunctionHost(name, this.#parts, this.#hubRoutes.get(name))
       this.#functions.set(name, host)
     }
     return host

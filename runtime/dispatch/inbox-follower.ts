@@ -47,6 +47,12 @@ export class InboxFollower {
     return true
   }
 
+  /** Rows were committed that nobody told one by one; said before anything that is accepted later. They are read. */
+  fallBehind(): void {
+    this.#isBehind = true
+    void this.read()
+  }
+
   /** Reads on, if it is behind and does not read already. */
   async read(): Promise<void> {
     if (!this.#isBehind || this.#isReading || this.#isClosed) return

@@ -161,6 +161,12 @@ export class Pipeline implements PoolConsumer {
     if (reply && !this.#availabilityTimer) this.#watchAvailability(this.#settings.workerAvailabilityTimeoutMs)
   }
 
+  /** Events came into the inbox from another source. */
+  inboxGrew(): void {
+    this.#inbox.fallBehind()
+    this.#askPump()
+  }
+
   /** A dead letter was put back into the inbox. */
   requeue(record: Buffer, inboxId: number): void {
     if (this.#inbox.takeReplayed(inboxId)) this.#queue(new Delivery(record, inboxId, this.#keyOf(record), 0, null, performance.now()))

@@ -1,6 +1,7 @@
 import type { FunctionConfig, TriggerConfig } from '../../config/function-config.ts'
 import { PRODUCTION } from '../../config/routes.ts'
 import type { Logger } from '../base/log.ts'
+import { isBelow } from './route.ts'
 import type { Trigger, TriggerSink } from './trigger.ts'
 
 /** A trigger that shall listen. */
@@ -11,17 +12,31 @@ export interface WantedTrigger {
 }
 
 /**
- * The triggers of a function, by name. Production's version says what they listen to; another alias adds those that only its
- * version has. Without production nobody listens: no event may go to a version under test because there is no other.
+ * The triggers of a function. Production's version says what they listen to; another alias adds those that only its version has.
+ * Without production nobody listens: no event may go to a version under test because there is no other.
+ *
+ * `paths` are those of routes: where no http trigger listens there, the first one on the device's listener does so as well.
  */
-export function wantedTriggers(configs: ReadonlyMap<string, FunctionConfig>): Map<string, WantedTrigger> {
+export function wantedTriggers(configs: ReadonlyMap<string, FunctionConfig>, paths: readonly string[] = []): Map<string, WantedTrigger> {
   const wanted = new Map<string, WantedTrigger>()
   if (!configs.has(PRODUCTION)) return wanted
   const others = [...configs.keys()].filter((alias) => alias !== PRODUCTION).sort()
   for (const owner of [PRODUCTION, ...others]) {
     for (const config of configs.get(owner)!.triggers) if (!wanted.has(config.name)) wanted.set(config.name, { config, owner })
   }
+  const more = morePaths([...wanted.values()], paths)
+  if (more) wanted.set(`${more.config.name}${ROUTED}`, more)
   return wanted
+}
+
+/** Behind a trigger's name: the same trigger on the paths of routes. A trigger that is there is not touched when a route comes or goes. */
+const ROUTED = ' (routes)'
+
+function morePaths(wanted: readonly WantedTrigger[], paths: readonly string[]): WantedTrigger | undefined {
+  const http = wanted.flatMap(({ config, owner }) => (config.kind === 'http' ? [{ config, owner }] : []))
+  const shared = http.find(({ config }) => config.server === null)
+  const missing = [...new Set(paths)].filter((path) => !http.some(({ config }) => config.paths.some((known) => isBelow(path, known))))
+  return shared && missing.length > 0 ? { owner: shared.owner, config: { ...shared.config, paths: missing } } : undefined
 }
 
 interface Entrance {
@@ -71,7 +86,7 @@ export class Entrances {
     const made = JSON.stringify([config, config.kind === 'kickstart' ? version : null])
     const before = this.#open.get(name)
     if (before?.made === made) return
-    const next = await open(wanted, version, sinkOf(name), logger.child({ trigger: name }))
+    const next = await open(wanted, version, sinkOf(config.name), logger.child({ trigger: config.name }))
     if (config.kind !== 'mqtt') await before?.trigger.stop()
     await next.start()
     if (config.kind === 'mqtt') await before?.trigger.stop()

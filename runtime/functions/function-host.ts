@@ -4,11 +4,13 @@ import type { Logger } from '../base/log.ts'
 import { failedAnswer, type Reply } from '../dispatch/delivery.ts'
 import type { Pipeline, PipelineParts } from '../dispatch/pipeline.ts'
 import type { EventWriter } from '../event/event-writer.ts'
+import type { LedgerRow } from '../store/store.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
 import type { WorkerPool } from '../workers/worker-pool.ts'
-import { AliasHost, type AliasStatus } from './alias-host.ts'
+import { AliasHost, type AliasStatus, sourceName } from './alias-host.ts'
 import { Entrances, wantedTriggers, type WantedTrigger } from './entrances.ts'
-import { makeRouter, type Router } from './route.ts'
+import { moveAll, strandedOf } from './gather-waiting.ts'
+import { liveRoutes, makeRouter, type Router } from './route.ts'
 import { keepRoutes, keptRoutes, RouteTable } from './route-table.ts'
 import type { MakeTrigger, TriggerSink } from './trigger.ts'
 
@@ -41,11 +43,14 @@ export class FunctionHost {
   /** Null: all events go where their trigger belongs. */
   #router: Router | null = null
   #wanted: ReadonlyMap<string, WantedTrigger> = new Map()
+  /** Of routes to aliases that run. */
+  #paths: readonly string[] = []
   /** One change of triggers and routes after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(name: string, parts: FunctionParts) {
+  constructor(name: string, parts: FunctionParts, hubRoutes?: readonly Route[]) {
     this.name = name
+    this.#routes.set('hub', hubRoutes)
     this.#parts = parts
     this.#logger = parts.logger.child({ function: name })
     this.#entrances = new Entrances({
@@ -123,10 +128,31 @@ export class FunctionHost {
     reply(failedAnswer(404, `Function ${this.name} has no trigger "${trigger}"; it has: ${known}`))
   }
 
+  /**
+   * What waits for aliases that neither run nor are among `kept` goes to production, so that nothing waits for ever. Events of a
+   * trigger that production does not have stay where they are.
+   */
+  async gather(sources: readonly LedgerRow[], kept: ReadonlySet<string>): Promise<void> {
+    const served = { aliases: new Set([...kept, ...this.#aliases.keys()]), sources: this.sources }
+    for (const { source, alias, trigger } of strandedOf(this.name, sources, served)) {
+      const pipeline = this.#aliases.get(PRODUCTION)?.pipelineOf(trigger)
+      if (!pipeline) continue
+      const events = await moveAll(this.#parts.store, source, pipeline)
+      this.#logger.warn({ alias, trigger, events }, 'events that waited for an alias that is no more go to production')
+    }
+  }
+
   /** A dead letter or other inbox row that is to be tried again. */
   requeue(source: number, record: Buffer, inboxId: number): boolean {
     for (const host of this.#aliases.values()) if (host.requeue(source, record, inboxId)) return true
     return false
+  }
+
+  /** The sources whose events are handled, or will be. */
+  get sources(): readonly string[] {
+    return [...this.#aliases].flatMap(([alias, { config }]) =>
+      (config?.triggers ?? []).map((trigger) => sourceName(this.name, alias, trigger.name)),
+    )
   }
 
   /** Takes no new events, lets running ones end within `graceMs`; the rest stays in the inbox. */
@@ -181,16 +207,19 @@ export class FunctionHost {
   /** Brings triggers and routes to what runs now. Routes first: no event may go to an alias that is about to end. */
   async #arrange(): Promise<void> {
     const running = [...this.#aliases.values()].flatMap(({ alias, current }) => (current ? [[alias, current] as const] : []))
+    const versions = new Map(running.map(([alias, { version }]) => [alias, version]))
     this.#routes.set('spec', this.running()?.config.routes ?? undefined)
-    this.#router = makeRouter(this.#routes.current.list, new Map(running.map(([alias, { version }]) => [alias, version])))
-    this.#wanted = wantedTriggers(new Map(running.map(([alias, { config }]) => [alias, config])))
+    const { list } = this.#routes.current
+    this.#router = makeRouter(list, versions)
+    this.#paths = liveRoutes(list, versions).flatMap(({ route: { path } }) => (path === undefined ? [] : [path]))
+    this.#wanted = wantedTriggers(new Map(running.map(([alias, { config }]) => [alias, config])), this.#paths)
     await this.#entrances.stopAllBut(this.#wanted)
     await this.#entrances.listen(this.#wanted)
   }
 
   #triggersWith(alias: string, { config }: FunctionVersion): ReadonlyMap<string, WantedTrigger> {
     const configs = new Map([...this.#aliases].flatMap(([name, host]) => (host.config ? [[name, host.config] as const] : [])))
-    return wantedTriggers(configs.set(alias, config))
+    return wantedTriggers(configs.set(alias, config), this.#paths)
   }
 
   #sinkOf(trigger: string): TriggerSink {

@@ -13,15 +13,23 @@ export type Router = (record: Buffer, trigger: Pick<TriggerConfig, 'name' | 'ord
 
 /** `aliases`: the versions that run here, by alias. Null: everything goes to production, and no event need be looked at. */
 export function makeRouter(routes: readonly Route[], aliases: ReadonlyMap<string, string>): Router | null {
-  const rules = routes.flatMap((route) => {
-    const alias = aliasOf(route, aliases)
-    return alias === undefined ? [] : [ruleOf(route, alias)]
-  })
+  const rules = liveRoutes(routes, aliases).map(({ route, alias }) => ruleOf(route, alias))
   if (!rules.some(({ alias }) => alias !== PRODUCTION)) return null
   return (record, trigger) => {
     for (const rule of rules) if (fits(rule, record, trigger)) return rule.alias
     return PRODUCTION
   }
+}
+
+/** Those whose alias runs, with it. */
+export function liveRoutes(
+  routes: readonly Route[],
+  aliases: ReadonlyMap<string, string>,
+): { readonly route: Route; readonly alias: string }[] {
+  return routes.flatMap((route) => {
+    const alias = aliasOf(route, aliases)
+    return alias === undefined ? [] : [{ route, alias }]
+  })
 }
 
 /** Whether a request to `path` is one to `below` or to something below it. */

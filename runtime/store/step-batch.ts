@@ -4,7 +4,7 @@
  *
  *   entry, 8-byte aligned, little-endian:
  *    0 u32 size, padding included     4 u8 op     5 u8 outcome (written by the thread)
- *    8 f64 value: inbox id, dead letter, first seq     16 f64 second: last seq
+ *    8 f64 value: inbox id, dead letter, first seq, target source     16 f64 second: last seq, rows at the most
  *   24 f64 result (written by the thread): inbox id, rows
  *   32 u32 number: source, stream or function         36 u32 attempt
  *   40 u32 key bytes      44 u32 payload bytes        48 key, payload, padding
@@ -28,6 +28,7 @@ export const Op = {
   setValue: 10,
   deleteValue: 11,
   replay: 12,
+  move: 13,
 } as const
 export type Op = (typeof Op)[keyof typeof Op]
 

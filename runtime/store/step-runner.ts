@@ -60,6 +60,9 @@ export class StepRunner {
       case Op.replay:
         this.#replay(reader)
         return 0
+      case Op.move:
+        this.#move(reader)
+        return 0
       default:
         throw new Error(`Step batch holds op ${reader.op} at ${reader.at}`)
     }
@@ -188,6 +191,26 @@ export class StepRunner {
     this.#s.deleteLetter.run(reader.value)
     reader.answer(Outcome.done, this.#keep(source, letter.record))
   }
+
+  /**
+   * The oldest rows of one source become the newest of another. An event is accepted once and counted where it waits: what the one
+   * loses of `accepted`, the other gains.
+   */
+  #move(reader: StepReader): void {
+    const from = this.#book.sources[reader.number]
+    const to = this.#book.sources[reader.value]
+    if (from === undefined || to === undefined || from === to) return reader.answer(Outcome.invalid, 0)
+    const base = from.id * SEQ_SPAN
+    const ids = this.#s.idsOfInbox.all(base, base + SEQ_SPAN, reader.second) as number[]
+    if (ids.length > 0) {
+      this.#book.touch(from)
+      this.#book.touch(to)
+    }
+    for (const id of ids) this.#s.moveInbox.run(to.id * SEQ_SPAN + ++to.lastSeq, id)
+    from.accepted -= ids.length
+    to.accepted += ids.length
+    reader.answer(Outcome.done, ids.length)
+  }
 }
 
 /** An event that never was in the inbox is accepted and ended in one step. */
@@ -209,6 +232,8 @@ function prepare(db: Database) {
     insertInbox: db.prepare('INSERT INTO inbox VALUES (?, 0, ?)'),
     hasInbox: db.prepare('SELECT 1 FROM inbox WHERE id = ?'),
     deleteInbox: db.prepare('DELETE FROM inbox WHERE id = ?'),
+    idsOfInbox: db.prepare('SELECT id FROM inbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?').pluck(),
+    moveInbox: db.prepare('UPDATE inbox SET id = ? WHERE id = ?'),
     setAttempt: db.prepare('UPDATE inbox SET attempt = ? WHERE id = ?'),
     insertStream: db.prepare('INSERT INTO stream VALUES (?, ?)'),
     weighStream: db.prepare('SELECT coalesce(sum(length(record)), 0) AS bytes FROM stream WHERE id BETWEEN ? AND ?'),

@@ -238,6 +238,12 @@ export class StoreClient implements Store {
     return inboxId === 0 ? undefined : { source: Math.floor(inboxId / SEQ_SPAN), inboxId }
   }
 
+  moveInbox(from: number, to: number, rows: number, done: (error: Error | null, moved: number) => void): void {
+    const refusal = this.#stopped
+    if (refusal !== null) return queueMicrotask(() => done(refusal, 0))
+    this.#step(Op.move, from, to, rows, 0, null, null, done)
+  }
+
   flush(): Promise<void> {
     if (this.#failed) return Promise.reject(this.#stopped)
     return new Promise((resolve, reject) => {

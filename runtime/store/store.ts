@@ -51,6 +51,12 @@ export interface Store {
   /** Puts a dead letter back into its source's inbox with attempt 0; resolves with its new inbox id, or undefined when there is none. */
   replayDeadLetter(id: number): Promise<{ source: number; inboxId: number } | undefined>
 
+  /**
+   * Up to `rows` of the oldest events of one source become the newest of another, with their attempts. `done` comes after the commit
+   * with how many there were, and before the `done` of anything that is accepted later.
+   */
+  moveInbox(from: number, to: number, rows: number, done: (error: Error | null, moved: number) => void): void
+
   /** Waits until every step so far is committed. */
   flush(): Promise<void>
   close(): Promise<void>

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import fs from 'node:fs'
 import path from 'node:path'
 import type { StoreClient } from '../../runtime/store/store-client.ts'
-import { accept, bury, MiB, openTestStore, settle, wholeInbox } from '../support/store-rig.ts'
+import { accept, bury, MiB, move, openTestStore, settle, wholeInbox } from '../support/store-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const QUOTA = 900
@@ -14,6 +14,7 @@ type Step =
   | { do: 'direct'; source: 0 | 1; emits: { stream: 0 | 1; bytes: number }[] }
   | { do: 'release'; stream: 0 | 1; upTo: number }
   | { do: 'replay'; pick: number }
+  | { do: 'move'; from: 0 | 1; rows: number }
   | { do: 'reopen' }
 
 const bit = fc.constantFrom(0 as const, 1 as const)
@@ -24,6 +25,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('direct' as const), source: bit, emits }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), stream: bit, upTo: fc.integer({ min: 0, max: 40 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('replay' as const), pick: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('move' as const), from: bit, rows: fc.integer({ min: 1, max: 10 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
 )
 
@@ -63,6 +65,15 @@ class Model {
     if (!this.sources[source]!.waiting.delete(id)) return false
     this.sources[source]!.dead++
     return true
+  }
+
+  /** The oldest leave, and are told under their new ids by `accept`. */
+  leave(source: 0 | 1, rows: number): number {
+    const account = this.sources[source]!
+    const leaving = [...account.waiting].toSorted((x, y) => x - y).slice(0, rows)
+    for (const id of leaving) account.waiting.delete(id)
+    account.accepted -= leaving.length
+    return leaving.length
   }
 
   release(stream: 0 | 1, upTo: number): void {
@@ -114,6 +125,11 @@ test('store ledger balances and agrees with a model after any steps', async (t) 
           if (letters.length === 0) continue
           const replayed = await store.replayDeadLetter(letters[s.pick % letters.length]!.id)
           model.accept(replayed!.source === sources[0] ? 0 : 1, replayed!.inboxId)
+        } else if (s.do === 'move') {
+          const to = s.from === 0 ? 1 : 0
+          const moved = model.leave(s.from, s.rows)
+          t.is(await move(store, sources[s.from], sources[to], s.rows), moved)
+          for (const { inboxId } of (await wholeInbox(store, sources[to])).slice(-moved || Infinity)) model.accept(to, inboxId)
         } else {
           await Promise.all(pending)
           await store.close()

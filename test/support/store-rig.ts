@@ -36,6 +36,10 @@ export function bury(store: StoreClient, source: number, inboxId: number, record
   )
 }
 
+export function move(store: StoreClient, from: number, to: number, rows: number): Promise<number> {
+  return new Promise((resolve, reject) => store.moveInbox(from, to, rows, (error, moved) => (error ? reject(error) : resolve(moved))))
+}
+
 /** Every row of the source's inbox. */
 export async function wholeInbox(store: StoreClient, source: number) {
   return store.readInbox(source, 0, 1_000_000, 1024 * MiB)
