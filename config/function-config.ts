@@ -1,7 +1,7 @@
 /** function.yaml in, FunctionConfig out, or one ConfigError that lists every problem. */
 import * as v from 'valibot'
 import { Checker } from './check.ts'
-import { functionDocument, JavaAttributes, ShellAttributes } from './function-schema.ts'
+import { functionDocument, JavaAttributes, NativeAttributes, ShellAttributes } from './function-schema.ts'
 import type { FunctionConfig, FunctionLogLevel, RuntimeKind } from './function-types.ts'
 import { Notices } from './notices.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, OTHER_RUNTIMES, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
@@ -82,7 +82,12 @@ function compileHandler(checker: Checker, runtime: RuntimeKind | null): string |
   const given = checker.valueAt(['spec', 'handler'])
   if (typeof given === 'string') return given
   const handler = runtime && RUNTIMES[runtime].handler
-  if (runtime && !handler && given === undefined) checker.add(['spec', 'handler'], 'expected the program to run, got nothing')
+  if (runtime && !handler && given === undefined) {
+    checker.add(
+      ['spec', 'handler'],
+      `expected ${runtime === 'native' ? 'libname.so or libname.so:symbol' : 'the program to run'}, got nothing`,
+    )
+  }
   return handler
 }
 
@@ -116,6 +121,7 @@ function compileRuntimeAttributes(checker: Checker, runtime: RuntimeKind | null)
   const given = checker.valueAt(path) ?? {}
   if (typeof given !== 'object' || Array.isArray(given)) return null
   if (runtime === 'java') return checker.check(JavaAttributes, path) ?? null
+  if (runtime === 'native') return checker.check(NativeAttributes, path) ?? null
   if (runtime !== 'shell') return given as Record<string, unknown>
   const attributes = checker.check(ShellAttributes, path)
   if (!attributes) return null

@@ -1,6 +1,6 @@
 /** function.yaml: Nuclio's document as it is, with our fields beside its own. */
 import * as v from 'valibot'
-import { duration, integer, stringMap, text } from './fields.ts'
+import { duration, integer, size, stringMap, text } from './fields.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
 import { Routes } from './routes.ts'
 import { anything } from './without-effect.ts'
@@ -90,6 +90,14 @@ export const ShellAttributes = v.optional(
     /** One string, as Nuclio has it, or a list. */
     arguments: v.optional(v.union([v.string(), v.array(v.string())]), []),
     responseHeaders: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])), {}),
+  }),
+  {},
+)
+
+export const NativeAttributes = v.optional(
+  v.looseObject({
+    /** 256 MiB, beside what a host takes itself: room for tables and small models, and a leak ends before a small board is full. */
+    memoryLimit: v.optional(size({ min: 1 << 20, max: 1024 ** 4 }), '256MiB'),
   }),
   {},
 )

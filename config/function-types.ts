@@ -9,7 +9,7 @@ export type { CronTriggerConfig } from './triggers/cron.ts'
 export type { KickstartTriggerConfig } from './triggers/kickstart.ts'
 export type { TriggerConfig, TriggerKind } from './triggers/registry.ts'
 
-export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'shell'
+export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'native' | 'shell'
 /** Where the handler runs: beside others in a thread of the agent, or in a process of its own. */
 export type Isolation = 'thread' | 'process'
 export type FunctionLogLevel = 'debug' | 'info' | 'warn' | 'error'

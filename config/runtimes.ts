@@ -8,6 +8,8 @@ export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: numb
   python: { concurrency: 256, handler: 'main:handler' },
   /** 256: as python. The handler is a class. */
   java: { concurrency: 256, handler: 'Main' },
+  /** 256: as python. The handler is a library, so none can be guessed. */
+  native: { concurrency: 256, handler: null },
   /** 1: each event is a process of its own. The handler is a program, so none can be guessed. */
   shell: { concurrency: 1, handler: null },
 }
@@ -17,5 +19,5 @@ export function runtimeKind(name: string): RuntimeKind | null {
   if (/^python(:3(\.\d{1,2})?)?$/.test(name)) return 'python'
   if (/^nodejs(:\d{1,2})?$/.test(name)) return 'nodejs'
   if (/^java(:(1[7-9]|[2-9]\d))?$/.test(name)) return 'java'
-  return name === 'shell' ? 'shell' : null
+  return name === 'shell' || name === 'native' ? name : null
 }

@@ -126,7 +126,7 @@ function renamed(text: string, name: string): string {
   return document.toString()
 }
 
-const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = { python: '.py', nodejs: '.js', java: '.java', shell: '' }
+const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = { python: '.py', nodejs: '.js', java: '.java', native: '.so', shell: '' }
 
 function writeInline(folder: string, { runtime, handler }: FunctionConfig, source: string): void {
   const [module = 'main'] = handler.split(':')

@@ -82,6 +82,7 @@ export class RingChannel implements Channel {
   readonly #scratch = Buffer.alloc(RECORD_HEADER_BYTES)
   #state: 'open' | 'broken' | 'closed' = 'open'
   #isPolling = false
+  #isAsleep = false
   #next: NodeJS.Immediate | null = null
   /** EVENTs written less RESULTs read: while there are some, the agent looks by itself now and then. */
   #unanswered = 0
@@ -143,6 +144,7 @@ export class RingChannel implements Channel {
   poll(max: number): number {
     if (this.#state !== 'open' || this.#isPolling) return 0
     this.#isPolling = true
+    this.#isAsleep = false
     let read = 0
     try {
       read = this.#drain(max)
@@ -153,6 +155,11 @@ export class RingChannel implements Channel {
       else this.#settle()
     }
     return read
+  }
+
+  /** Nothing was there at the last look, and the peer rings when there is something. */
+  get isAsleep(): boolean {
+    return this.#isAsleep
   }
 
   /** The doorbell has rung: for records, for room, or for both. */
@@ -201,7 +208,8 @@ export class RingChannel implements Channel {
     if (this.#state !== 'open') return
     try {
       if (this.#reader.release()) this.#parts.doorbell.ring()
-      if (this.#reader.isEmpty && this.#reader.sleep()) return
+      this.#isAsleep = this.#reader.isEmpty && this.#reader.sleep()
+      if (this.#isAsleep) return
       this.#next ??= setImmediate(() => {
         this.#next = null
         this.wake()

@@ -11,6 +11,8 @@ import { openGivenMapping } from './mapping.ts'
 export interface GuestChannel extends Channel {
   /** Blocks the thread until the doorbell rings or `ms` have passed, then reads. For handlers that cannot wait for a promise. */
   block(ms: number): void
+  /** Nothing was there at the last look, and a bell comes with what is next: without it, `block` may wait for nothing. */
+  readonly isAsleep: boolean
 }
 
 /**

@@ -21,6 +21,7 @@ export const NEEDS = [
   program('python3', 'python3'),
   program('java', 'default-jdk-headless'),
   program('javac', 'default-jdk-headless'),
+  program('gcc', 'gcc'),
   program('git', 'git'),
   program('mke2fs', 'e2fsprogs'),
   program('losetup', 'mount'),

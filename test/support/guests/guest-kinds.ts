@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { parseFunctionConfig } from '../../../config/function-config.ts'
 import type { FunctionVersion } from '../../../runtime/workers/worker.ts'
+import { buildLibrary } from '../native-library.ts'
 import type { NeedName } from '../packages.ts'
 
 /** A kind of guest, with the fixture function (README.md in this folder) in its language. */
@@ -11,6 +12,8 @@ export interface GuestKind {
   /** Lines of `spec`. */
   readonly spec: string
   readonly files: readonly string[]
+  /** What makes of the files in a folder what the guest runs. */
+  readonly build?: (folder: string) => void
   /** One event after the other. */
   readonly isSequential: boolean
   /** A process of its own: it can be killed, and a large body is a file. */
@@ -73,12 +76,25 @@ export const guestKinds: readonly GuestKind[] = [
     raises: 'java.lang.IllegalArgumentException: ',
     forges: true,
   },
+  {
+    name: 'native',
+    needs: ['gcc'],
+    spec: '  runtime: native\n  handler: libfixture.so',
+    files: ['fixture.c'],
+    build: (folder) => buildLibrary(path.join(folder, 'fixture.c'), path.join(folder, 'libfixture.so')),
+    isSequential: true,
+    isProcess: true,
+    raises: '',
+    // The host drops an answer for an event that the library does not have.
+    forges: false,
+  },
 ]
 
 /** The fixture function of a kind in `directory`. `more`: lines of `spec`. */
 export function fixtureVersion(kind: GuestKind, directory: string, name = 'fixture', more = ''): FunctionVersion {
   mkdirSync(directory, { recursive: true })
   for (const file of kind.files) copyFileSync(path.join(import.meta.dirname, file), path.join(directory, path.basename(file)))
+  kind.build?.(directory)
   const config = parseFunctionConfig(`metadata: { name: ${name} }\nspec:\n${kind.spec}\n${more}`, 'function.yaml')
   return { config, version: 'v7', directory }
 }
