@@ -9,6 +9,7 @@ import { readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { AgentConfig } from '../config/agent-config.ts'
 import { parseFunctionConfig } from '../config/function-config.ts'
+import { PRODUCTION, readSlot, slotName } from '../config/routes.ts'
 import type { BundleManifest, Reported } from '../config/wire.ts'
 import { fullJitterMs, sleep } from '../runtime/base/backoff.ts'
 import { Closer } from '../runtime/base/closer.ts'
@@ -113,8 +114,8 @@ export class HubSide {
   }
 
   /** A worker ended by itself: a version on probation is rolled back, a committed one goes on with its new worker. */
-  versionFailed(name: string, version: string, error: Error): void {
-    this.#deployer?.versionFailed(name, Number(version), error)
+  versionFailed(name: string, version: string, error: Error, alias: string): void {
+    this.#deployer?.versionFailed(slotName(name, alias), Number(version), error)
   }
 
   /** Makes the parts of an enrolled device, and starts its committed functions from disk. Uses no network. */
@@ -251,12 +252,18 @@ export class HubSide {
   #activator(): Activator {
     const { processor } = this.#options
     return {
-      activate: async (name, version, directory, manifest) => {
+      activate: async (slot, version, directory, manifest) => {
+        const { name, alias } = readSlot(slot)
         const found = await readVersion(name, version, directory, manifest)
         for (const notice of found.config.notices) this.#options.logger.info({ function: name, version, notice }, 'function.yaml')
-        await (this.#isBooting ? processor.adopt(found) : processor.activate(found))
+        await (this.#isBooting ? processor.adopt(found, alias) : processor.activate(found, alias))
       },
-      deactivate: (name) => processor.deactivate(name, DEACTIVATE_MS),
+      deactivate: (slot) => {
+        const { name, alias } = readSlot(slot)
+        return processor.deactivate(name, DEACTIVATE_MS, alias === PRODUCTION ? undefined : alias)
+      },
+      route: (name, routes) => processor.setHubRoutes(name, routes),
+      gather: (name, aliases) => processor.gather(name, aliases),
     }
   }
 

@@ -3,6 +3,7 @@
  * against these schemas. docs/protocol.md tells it in prose.
  */
 import * as v from 'valibot'
+import { ALIASES_MAX, aliasName, Routes } from './routes.ts'
 
 export const WIRE_VERSION = 1
 /** Bytes of one MQTT payload on the device-hub link at the most, both ways. */
@@ -85,7 +86,23 @@ export const Desired = v.object({
   /** Grows with each change. */
   revision: v.pipe(v.number(), v.integer(), v.minValue(0)),
   functions: v.pipe(
-    v.array(v.object({ name: functionName, version: positive, disabled: v.optional(v.boolean(), false) })),
+    v.array(
+      v.object({
+        name: functionName,
+        /** Of production. */
+        version: positive,
+        disabled: v.optional(v.boolean(), false),
+        /** Further versions beside it. A device that does not know aliases runs production alone. */
+        aliases: v.optional(
+          v.pipe(
+            v.array(v.object({ alias: aliasName, version: positive, disabled: v.optional(v.boolean(), false) })),
+            v.maxLength(ALIASES_MAX),
+          ),
+        ),
+        /** Left out: the device's own, or those of function.yaml. */
+        routes: v.optional(Routes),
+      }),
+    ),
     v.maxLength(256),
   ),
   /** Hub's wall clock, ms: gives clocks without RTC a floor. */
@@ -102,6 +119,8 @@ export const Reported = v.object({
   functions: v.array(
     v.object({
       name: functionName,
+      /** Left out: production. */
+      alias: v.optional(aliasName),
       version: positive,
       state: v.picklist(DEPLOYMENT_STATES),
       ready: v.boolean(),

@@ -4,6 +4,7 @@
  * A version that fails by its own fault is rolled back and not tried until another was desired. A hub that is away, a full disk or
  * metadata that cannot be trusted now are nobody's version's fault: they are tried again with full jitter, and reported meanwhile.
  */
+import { PRODUCTION, readSlot } from '../../config/routes.ts'
 import type { Desired, Reported } from '../../config/wire.ts'
 import { type BackoffOptions, fullJitterMs, sleep } from '../../runtime/base/backoff.ts'
 import { codeOf, describeError, ResourceError } from '../../runtime/base/errors.ts'
@@ -12,7 +13,7 @@ import { HubError } from '../link/hub-https.ts'
 import type { BlobCache } from './blob-cache.ts'
 import type { DeploymentBook } from './deployment-book.ts'
 import { DeploymentRun } from './deployment-run.ts'
-import { plan, type Step } from './plan.ts'
+import { plan, type Step, wantedVersions } from './plan.ts'
 import { type Activator, RunningFunctions } from './running-functions.ts'
 import type { TufClient } from './tuf-client.ts'
 import type { StagedVersion, VersionStore } from './version-store.ts'
@@ -71,7 +72,12 @@ export class Deployer {
     await blobs.open()
     const releases = await this.committedReleases()
     for (const name of book.names) await this.#run.finishInterrupted(name)
-    const disabled = new Set(book.desired?.functions.filter((fn) => fn.disabled).map(({ name }) => name))
+    await this.#route()
+    const disabled = new Set(
+      wantedVersions(book.desired?.functions ?? [])
+        .filter((wanted) => wanted.disabled)
+        .map(({ name }) => name),
+    )
     for (const release of releases) {
       if (disabled.has(release.name)) continue
       await this.#functions.start(release).catch((error: unknown) => this.#hinder(release.name, error))
@@ -96,15 +102,18 @@ export class Deployer {
       return
     }
     if (desired.revision !== book.desired?.revision) await book.setDesired(desired)
+    await this.#route()
     const target = this.#run.target
-    const isWanted = desired.functions.some((fn) => fn.name === target?.name && fn.version === target.version && !fn.disabled)
+    const isWanted = wantedVersions(desired.functions).some(
+      (fn) => fn.name === target?.name && fn.version === target.version && !fn.disabled,
+    )
     if (target && !isWanted) {
       this.#run.interrupt(new ResourceError(SUPERSEDED, `${target.name} version ${target.version} is not desired any more`))
     }
     this.#wake()
   }
 
-  /** The processor says that a version stopped being ready. Ends its probation; later it is the processor's to restart workers. */
+  /** The processor says that a version of a function, or of function@alias, stopped being ready. Ends its probation; later it is the processor's to restart workers. */
   versionFailed(name: string, version: number, error: Error): void {
     const target = this.#run.target
     if (target?.name === name && target.version === version) this.#run.failProbation(error)
@@ -122,15 +131,17 @@ export class Deployer {
 
   /** For Reported: the committed version and, beside it, a deployment that is under way or was rolled back. */
   get functions(): Reported['functions'] {
-    return this.#functions.current.flatMap(({ name, committed, active, deployment }) => {
-      const problem = this.#problems.get(name)
+    return this.#functions.current.flatMap(({ name: slot, committed, active, deployment }) => {
+      const problem = this.#problems.get(slot)
+      const { name, alias } = readSlot(slot)
+      const whose = alias === PRODUCTION ? { name } : { name, alias }
       const rows: Reported['functions'] = []
       const isCommitted = committed !== null
-      if (isCommitted) rows.push({ name, version: committed, state: 'committed', ready: active === committed })
+      if (isCommitted) rows.push({ ...whose, version: committed, state: 'committed', ready: active === committed })
       if (deployment && deployment.version !== committed) {
         const { version, state } = deployment
         const error = deployment.error ?? problem
-        rows.push({ name, version, state, ready: active === version, ...(error && { error }) })
+        rows.push({ ...whose, version, state, ready: active === version, ...(error && { error }) })
       } else if (problem && rows[0]) rows[0] = { ...rows[0], error: problem }
       return rows
     })
@@ -227,8 +238,16 @@ export class Deployer {
     }
   }
 
-  /** When all is settled: files that no version on disk needs go, and parts of downloads with them. */
+  /** Routes count at once: one to an alias that does not run yet is passed over until it does. */
+  async #route(): Promise<void> {
+    const { book, activator } = this.#options
+    const routes = new Map(book.desired?.functions.map((fn) => [fn.name, fn.routes]))
+    for (const name of new Set([...this.#functions.functions, ...routes.keys()])) await activator.route(name, routes.get(name))
+  }
+
+  /** When all is settled: nothing waits for an alias that is no more; files that no version on disk needs go, and parts of downloads with them. */
   async #clean(): Promise<void> {
+    for (const name of this.#functions.functions) await this.#functions.gather(name)
     await this.#options.blobs.keepOnly(await this.#options.versions.digests())
   }
 

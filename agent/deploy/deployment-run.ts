@@ -2,6 +2,7 @@
  * Takes one version of one function through the states of transitions.ts. Each next state is on disk before its work begins.
  * Of a version only its own faults end it; anything else is thrown, for the same deployment to be tried again later.
  */
+import { readSlot } from '../../config/routes.ts'
 import type { DeploymentState } from '../../config/wire.ts'
 import { sleep } from '../../runtime/base/backoff.ts'
 import { crashPoint } from '../../runtime/base/crash-point.ts'
@@ -27,6 +28,7 @@ export interface DeploymentRunOptions {
 }
 
 interface Work {
+  /** A function, or function@alias. */
   readonly name: string
   readonly version: number
   readonly interrupt: AbortController
@@ -116,12 +118,13 @@ export class DeploymentRun {
     fetching: async (work) => {
       const { name, version, interrupt } = work
       const { manifests, blobs } = this.#options
-      work.manifest = await manifests.fetchManifest(name, version, interrupt.signal)
-      for (const file of readManifest(work.manifest, name, version).files) await blobs.fetch(file, interrupt.signal)
+      const fn = readSlot(name).name
+      work.manifest = await manifests.fetchManifest(fn, version, interrupt.signal)
+      for (const file of readManifest(work.manifest, fn, version).files) await blobs.fetch(file, interrupt.signal)
       crashPoint('deploy:after-fetching')
     },
     verifying: async ({ name, version, manifest }) => {
-      for (const { sha256 } of readManifest(manifest, name, version).files) {
+      for (const { sha256 } of readManifest(manifest, readSlot(name).name, version).files) {
         if (await this.#options.blobs.isWhole(sha256)) continue
         throw new ResourceError('blob-lost', `File ${sha256} is damaged on this disk`, { retryable: true })
       }
@@ -129,6 +132,10 @@ export class DeploymentRun {
     },
     staging: async ({ name, version, manifest }) => {
       const { versions, blobs } = this.#options
+      // It may be there, and run under another alias: its files are not touched.
+      const text = JSON.stringify(readManifest(manifest, readSlot(name).name, version))
+      const staged = await versions.verify(name, version).catch(() => undefined)
+      if (staged && JSON.stringify(staged.manifest) === text) return
       await versions.stage(name, version, manifest, (sha256) => blobs.pathOf(sha256))
     },
     activating: async ({ name, version }) => {

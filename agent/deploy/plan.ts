@@ -1,4 +1,8 @@
-/** From what should run and what is there to what is to do: pure. An empty plan is success. */
+/**
+ * From what should run and what is there to what is to do: pure. An empty plan is success. `name` is a function's (its production
+ * version), or `function@alias`: each alias is deployed, judged and rolled back by itself.
+ */
+import { PRODUCTION, readSlot, slotName } from '../../config/routes.ts'
 import type { Desired } from '../../config/wire.ts'
 import type { Deployment } from './deployment-book.ts'
 
@@ -21,15 +25,34 @@ export type Step =
   | { readonly do: 'activate'; readonly name: string; readonly version: number }
   | { readonly do: 'deploy'; readonly name: string; readonly version: number }
 
+export interface WantedVersion {
+  readonly name: string
+  readonly version: number
+  readonly disabled: boolean
+}
+
+/** Every version that is desired, production before the aliases of the same function. A function that is disabled is so with all of them. */
+export function wantedVersions(desired: Desired['functions']): WantedVersion[] {
+  return desired.flatMap(({ name, version, disabled, aliases = [] }) => [
+    { name, version, disabled },
+    ...aliases.map((other) => ({ name: slotName(name, other.alias), version: other.version, disabled: disabled || other.disabled })),
+  ])
+}
+
 export function plan(desired: Desired['functions'], current: readonly CurrentFunction[]): Step[] {
-  const wanted = new Map(desired.map((fn) => [fn.name, fn]))
+  const wanted = new Map(wantedVersions(desired).map((fn) => [fn.name, fn]))
   const found = new Map(current.map((fn) => [fn.name, fn]))
   const removed = current.filter(({ name }) => !wanted.has(name)).map(({ name }): Step => ({ do: 'remove', name }))
   const changed = [...wanted.values()].flatMap(({ name, version, disabled }) => {
     const fn = found.get(name) ?? { name, committed: null, active: null, deployment: null }
     return stepsOf(fn, version, disabled)
   })
-  return [...removed, ...changed]
+  // An alias before its function, whose removal takes all files along.
+  return [...removed.sort((a, b) => Number(isProduction(a.name)) - Number(isProduction(b.name))), ...changed]
+}
+
+function isProduction(name: string): boolean {
+  return readSlot(name).alias === PRODUCTION
 }
 
 function stepsOf({ name, committed, active, deployment }: CurrentFunction, version: number, disabled: boolean): Step[] {

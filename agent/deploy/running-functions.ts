@@ -2,19 +2,25 @@
  * Which version of each function is committed on disk and which one the processor runs, and how to bring the two together.
  * Nothing here uses the network: it is what a device does at its start.
  */
+import { PRODUCTION, readSlot, type Route } from '../../config/routes.ts'
 import type { BundleManifest } from '../../config/wire.ts'
 import { crashPoint } from '../../runtime/base/crash-point.ts'
 import { TrustError } from '../../runtime/base/errors.ts'
 import type { DeploymentBook } from './deployment-book.ts'
 import type { CurrentFunction } from './plan.ts'
+import { isFinal } from './transitions.ts'
 import type { StagedVersion, VersionStore } from './version-store.ts'
 
-/** The processor, as deployments see it. */
+/** The processor, as deployments see it. `name` is a function's, or `function@alias`. */
 export interface Activator {
-  /** Starts the version, beside or in place of another of the same function. Resolves when its workers are ready; rejects with why they are not. */
+  /** Starts the version in place of another of the same name. Resolves when its workers are ready; rejects with why they are not. */
   activate(name: string, version: number, directory: string, manifest: BundleManifest): Promise<void>
-  /** Stops whatever version of the function runs. */
+  /** Stops whatever version of it runs. A function stops with all its aliases. */
   deactivate(name: string): Promise<void>
+  /** Who gets which events of a function; undefined: the hub does not say. */
+  route(name: string, routes: readonly Route[] | undefined): Promise<void>
+  /** Events of a function that wait for an alias that is not among these go to production. */
+  gather(name: string, aliases: ReadonlySet<string>): Promise<void>
 }
 
 export interface RunningFunctionsOptions {
@@ -38,7 +44,7 @@ export class RunningFunctions {
   async load(): Promise<StagedVersion[]> {
     const { versions, hinder } = this.#options
     const found: StagedVersion[] = []
-    for (const name of await versions.names()) {
+    for (const name of await versions.committed()) {
       const version = await versions.current(name)
       if (version === null) continue
       try {
@@ -53,8 +59,7 @@ export class RunningFunctions {
 
   get current(): CurrentFunction[] {
     const { book } = this.#options
-    const names = new Set([...book.names, ...this.#committed.keys(), ...this.#active.keys()])
-    return [...names].map((name) => ({
+    return this.#names.map((name) => ({
       name,
       committed: this.#committed.get(name) ?? null,
       active: this.#active.get(name) ?? null,
@@ -79,6 +84,7 @@ export class RunningFunctions {
 
   async stop(name: string): Promise<void> {
     await this.#options.activator.deactivate(name)
+    if (readSlot(name).alias === PRODUCTION) for (const other of this.#aliasesOf(name)) this.#active.delete(other)
     this.#active.delete(name)
   }
 
@@ -98,6 +104,7 @@ export class RunningFunctions {
     const committed = this.#committed.get(name)
     if (committed === undefined) {
       if (this.#active.has(name)) await this.stop(name)
+      await this.gather(readSlot(name).name)
     } else if (this.#active.get(name) !== committed) {
       // Not fatal here: the next plan has it as a step.
       await this.startCommitted(name, committed).catch((error: unknown) => this.#options.hinder(name, error))
@@ -105,19 +112,57 @@ export class RunningFunctions {
     await this.clean(name)
   }
 
-  /** Keeps the committed version and the one before. */
+  /** Keeps, of the function and each of its aliases, the committed version, the one before, and one that is on its way. */
   async clean(name: string): Promise<void> {
     crashPoint('deploy:before-cleaning')
     const { book, versions } = this.#options
-    if (!(await versions.names()).includes(name)) return
-    await versions.keepOnly(name, [this.#committed.get(name) ?? null, book.entry(name).previous])
+    const fn = readSlot(name).name
+    if (!(await versions.names()).includes(fn)) return
+    const kept = this.#aliasesOf(fn).flatMap((other) => {
+      const { deployment, previous } = book.entry(other)
+      const underWay = other !== name && deployment && !isFinal(deployment.state) ? deployment.version : null
+      return [this.#committed.get(other) ?? null, previous, underWay]
+    })
+    await versions.keepOnly(fn, kept)
   }
 
   async remove(name: string): Promise<void> {
     const { book, versions } = this.#options
+    const { name: fn, alias } = readSlot(name)
     await this.stop(name)
     this.#committed.delete(name)
-    await versions.remove(name)
-    await book.setEntry(name, undefined)
+    if (alias === PRODUCTION) {
+      await versions.remove(name)
+      await book.setEntry(name, undefined)
+    } else {
+      await versions.clearCurrent(name)
+      await book.setEntry(name, undefined)
+      await this.gather(fn)
+      await this.clean(name)
+    }
+  }
+
+  /** Nothing waits for an alias that neither runs nor will run again as it is. */
+  async gather(fn: string): Promise<void> {
+    const isThere = (name: string) => {
+      const { deployment } = this.#options.book.entry(name)
+      return this.#committed.has(name) || this.#active.has(name) || (deployment !== null && !isFinal(deployment.state))
+    }
+    const there = this.#aliasesOf(fn).filter(isThere)
+    await this.#options.activator.gather(fn, new Set(there.map((name) => readSlot(name).alias)))
+  }
+
+  /** Names of functions that are known here. */
+  get functions(): string[] {
+    return [...new Set(this.#names.map((name) => readSlot(name).name))]
+  }
+
+  get #names(): string[] {
+    return [...new Set([...this.#options.book.names, ...this.#committed.keys(), ...this.#active.keys()])]
+  }
+
+  /** A function and its aliases, by name. */
+  #aliasesOf(fn: string): string[] {
+    return this.#names.filter((name) => readSlot(name).name === fn)
   }
 }

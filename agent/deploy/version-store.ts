@@ -4,14 +4,17 @@
  *   <name>/<version>/       the files, exactly as signed
  *   <name>/<version>.json   the signed manifest, exactly as it came
  *   <name>/current          the number of the committed version
+ *   <name>/current@<alias>  the same of another alias than production
  *
  * A version's directory appears by one rename, when every file and directory in it is on the disk: it is whole or not there.
+ * `name` is a function's, or `function@alias`; the files of a version are there once, whatever aliases run it.
  * Files are copied out of the blobs and hashed as they are written; a function that writes into its own directory harms no blob.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { ALIAS_PATTERN, PRODUCTION, readSlot, slotName } from '../../config/routes.ts'
 import { type BundleManifest, FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
 import { crashPoint } from '../../runtime/base/crash-point.ts'
 import { makeDirectoryDurably, syncDirectory, writeFileDurably } from '../../runtime/base/durable-write.ts'
@@ -26,6 +29,7 @@ export interface StagedVersion {
   readonly manifest: BundleManifest
 }
 
+const CURRENT = 'current'
 const LEFTOVER = /\.(staging|old)$|\.tmp$/
 
 export class VersionStore {
@@ -50,14 +54,34 @@ export class VersionStore {
     return entries.filter((entry) => entry.isDirectory() && FUNCTION_NAME_PATTERN.test(entry.name)).map(({ name }) => name)
   }
 
+  /** Functions and aliases of them that have a committed version; a function before its aliases. */
+  async committed(): Promise<string[]> {
+    const found: string[] = []
+    for (const name of await this.names()) {
+      const files = (await readdir(path.join(this.#root, name))).filter((file) => file.startsWith(CURRENT))
+      const aliases = files.filter((file) => file !== CURRENT).map((file) => file.slice(CURRENT.length + 1))
+      if (files.includes(CURRENT)) found.push(name)
+      found.push(...aliases.filter((alias) => ALIAS_PATTERN.test(alias)).map((alias) => slotName(name, alias)))
+    }
+    return found
+  }
+
   /** The committed version; null: none. */
   async current(name: string): Promise<number | null> {
-    const text = await readIfThere(this.#path(name, 'current'))
+    const text = await readIfThere(this.#currentFile(name))
     return text !== undefined && /^[1-9]\d{0,14}\n?$/.test(text) ? Number(text) : null
   }
 
   async setCurrent(name: string, version: number): Promise<void> {
-    await writeFileDurably(this.#path(name, 'current'), `${version}\n`)
+    await writeFileDurably(this.#currentFile(name), `${version}\n`)
+  }
+
+  /** The alias has no committed version any more; files stay. */
+  async clearCurrent(name: string): Promise<void> {
+    await rm(this.#currentFile(name), { force: true })
+    await syncDirectory(path.dirname(this.#currentFile(name))).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error
+    })
   }
 
   /** The version, every file hashed again. Throws TrustError 'bundle-damaged'. */
@@ -65,7 +89,7 @@ export class VersionStore {
     const directory = this.#path(name, `${version}`)
     const text = await readIfThere(`${directory}.json`)
     if (text === undefined) throw damaged(name, version, 'its manifest is missing')
-    const manifest = readManifest(text, name, version)
+    const manifest = readManifest(text, readSlot(name).name, version)
     for (const file of manifest.files) {
       const found = await digestOfFile(path.join(directory, file.path)).catch((error: unknown) => codeOf(error))
       if (found !== file.sha256) throw damaged(name, version, `${file.path} is ${found ?? 'missing'}, expected ${file.sha256}`)
@@ -75,8 +99,8 @@ export class VersionStore {
 
   /** Puts a version together from whole blobs. Afterwards it is on disk for good. */
   async stage(name: string, version: number, manifestText: string, blobPath: (sha256: string) => string): Promise<void> {
-    const manifest = readManifest(manifestText, name, version)
-    const parent = path.join(this.#root, name)
+    const manifest = readManifest(manifestText, readSlot(name).name, version)
+    const parent = path.join(this.#root, readSlot(name).name)
     const staging = this.#path(name, `${version}.staging`)
     await makeDirectoryDurably(parent)
     await rm(staging, { recursive: true, force: true })
@@ -93,7 +117,7 @@ export class VersionStore {
     }
   }
 
-  /** Removes all versions but these. */
+  /** Removes all versions of a function but these. */
   async keepOnly(name: string, versions: readonly (number | null)[]): Promise<void> {
     for (const entry of await readdir(path.join(this.#root, name))) {
       const version = /^(\d+)(\.json)?$/.exec(entry)?.[1]
@@ -102,9 +126,10 @@ export class VersionStore {
     await syncDirectory(path.join(this.#root, name))
   }
 
+  /** Removes a function with all its aliases. */
   async remove(name: string): Promise<void> {
     // First what makes it run at the next start.
-    await rm(this.#path(name, 'current'), { force: true })
+    await rm(this.#path(name, CURRENT), { force: true })
     await rm(path.join(this.#root, name), { recursive: true, force: true })
     await syncDirectory(this.#root)
   }
@@ -160,8 +185,13 @@ export class VersionStore {
     }
   }
 
+  #currentFile(name: string): string {
+    const { alias } = readSlot(name)
+    return this.#path(name, alias === PRODUCTION ? CURRENT : `${CURRENT}@${alias}`)
+  }
+
   #path(name: string, entry: string): string {
-    return path.join(this.#root, name, entry)
+    return path.join(this.#root, readSlot(name).name, entry)
   }
 }
 

@@ -12,6 +12,8 @@ if (!identity) throw new Error('not enrolled')
 const activator = {
   activate: async (_name: string, started: number) => void process.stdout.write(`started ${started}\n`),
   deactivate: async () => {},
+  route: async () => {},
+  gather: async () => {},
 }
 let changed = () => {}
 const onChange = () => changed()

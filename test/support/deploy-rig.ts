@@ -7,6 +7,7 @@ import { openDeployer } from '../../agent/deploy/open-deployer.ts'
 import { enrol } from '../../agent/identity/enrol.ts'
 import { type Identity, identityDirectory } from '../../agent/identity/identity.ts'
 import type { Publisher } from '../../agent/publisher/publisher.ts'
+import type { Route } from '../../config/routes.ts'
 import type { Reported } from '../../config/wire.ts'
 import { silentLogger } from '../../runtime/base/log.ts'
 import { call, claimToken, initialiseTrust, publish, removeFolder, startHub, type TestHub } from './hub.ts'
@@ -16,6 +17,7 @@ type Teardown = { teardown(fn: () => unknown): void }
 export class FakeProcessor implements Activator {
   /** `name version` of what runs. */
   readonly running = new Map<string, { version: number; directory: string }>()
+  readonly routes = new Map<string, readonly Route[] | undefined>()
   readonly log: string[] = []
   /** `name version` -> why it does not start. */
   readonly failing = new Map<string, string>()
@@ -30,8 +32,14 @@ export class FakeProcessor implements Activator {
 
   async deactivate(name: string): Promise<void> {
     this.log.push(`-${name}`)
-    this.running.delete(name)
+    for (const running of [...this.running.keys()]) if (running === name || running.startsWith(`${name}@`)) this.running.delete(running)
   }
+
+  async route(name: string, routes: readonly Route[] | undefined): Promise<void> {
+    this.routes.set(name, routes)
+  }
+
+  async gather(): Promise<void> {}
 }
 
 export interface DeployRig {
