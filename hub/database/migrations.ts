@@ -115,4 +115,10 @@ export const migrations: readonly string[] = [
     FOREIGN KEY (function, version) REFERENCES functions (name, version)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE assignments ADD COLUMN aliases TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE assignments ADD COLUMN routes TEXT;
+  ALTER TABLE default_assignments ADD COLUMN aliases TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE default_assignments ADD COLUMN routes TEXT;
+  `,
 ]

@@ -67,13 +67,21 @@ export interface DefaultAssignmentTable {
   function: string
   version: number
   disabled: number
+  /** As in an assignment. */
+  aliases: Generated<string>
+  routes: string | null
 }
 
 export interface AssignmentTable {
   device: number
   function: string
+  /** Of production. */
   version: number
   disabled: number
+  /** JSON array of `{alias, version, disabled}`. */
+  aliases: Generated<string>
+  /** JSON array; null: the hub does not say who gets which events. */
+  routes: string | null
 }
 
 export interface ReleaseTable {

@@ -3,24 +3,39 @@
  * assignments changed gets the next desired revision. One release is one transaction.
  */
 import * as v from 'valibot'
-import { DEVICE_ID_PATTERN, type Desired, FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
+import { ALIAS_PATTERN, aliasName, PRODUCTION, readSlot, Routes } from '../../config/routes.ts'
+import { DEVICE_ID_PATTERN, type Desired, FUNCTION_NAME_PATTERN, WIRE_PAYLOAD_BYTES_MAX } from '../../config/wire.ts'
 import { InputError } from '../../runtime/base/errors.ts'
 import type { HubDatabase } from '../database/hub-database.ts'
+import { type Assignment, changeAssignments } from './assignments.ts'
 import type { Audit } from './audit.ts'
 import type { Functions } from './functions.ts'
 
 const FUNCTIONS_PER_DEVICE_MAX = 256
+/** What a device is to run goes to it as one message. */
+const DESIRED_BYTES_MAX = WIRE_PAYLOAD_BYTES_MAX - 65_536
 
 const name = v.pipe(v.string(), v.regex(FUNCTION_NAME_PATTERN))
 export const ReleaseRequest = v.strictObject({
   functions: v.optional(
     v.pipe(
-      v.array(v.strictObject({ name, version: v.pipe(v.number(), v.integer(), v.minValue(1)), disabled: v.optional(v.boolean(), false) })),
+      v.array(
+        v.strictObject({
+          name,
+          /** Default: production, which a function must have before it has others. */
+          alias: v.optional(aliasName, PRODUCTION),
+          version: v.pipe(v.number(), v.integer(), v.minValue(1)),
+          disabled: v.optional(v.boolean(), false),
+        }),
+      ),
       v.maxLength(FUNCTIONS_PER_DEVICE_MAX),
     ),
     [],
   ),
-  remove: v.optional(v.pipe(v.array(name), v.maxLength(FUNCTIONS_PER_DEVICE_MAX)), []),
+  /** `function` with all its aliases, or `function@alias`. */
+  remove: v.optional(v.pipe(v.array(v.pipe(v.string(), v.check(isSlot))), v.maxLength(FUNCTIONS_PER_DEVICE_MAX)), []),
+  /** By function; null: the devices' own, or those of function.yaml. */
+  routes: v.optional(v.pipe(v.record(name, v.nullable(Routes)), v.maxEntries(FUNCTIONS_PER_DEVICE_MAX)), {}),
   /** `*`: every device that is accepted now, and every one that enrols later. */
   devices: v.union([v.literal('*'), v.pipe(v.array(v.pipe(v.string(), v.regex(DEVICE_ID_PATTERN))), v.minLength(1), v.maxLength(10_000))]),
 })
@@ -59,8 +74,9 @@ export class Releases {
       }
     }
     const release = this.#database.transaction(() => {
-      if (request.devices === '*') this.#changeDefaults(request)
-      const changed = this.#targets(request.devices).filter((device) => this.#change(device, request))
+      const targets = this.#targets(request.devices)
+      const changed =
+        request.devices === '*' ? this.#changeAll(targets, request) : targets.filter((device) => this.#change(device, request))
       const devices = changed.map(({ id }) => id)
       const row = { created_ms: Date.now(), request: JSON.stringify(request), devices: JSON.stringify(devices) }
       const { lastId } = this.#database.run(this.#database.query.insertInto('releases').values(row))
@@ -75,11 +91,12 @@ export class Releases {
   assignDefaults(device: string): void {
     const { query } = this.#database
     const { num } = this.#database.first(query.selectFrom('devices').select('num').where('id', '=', device))!
-    const defaults = this.#database
-      .all(query.selectFrom('default_assignments').selectAll())
-      .filter(({ function: name, version }) => this.#functions.find(name, version))
+    const isPublished = (name: string, version: number) => this.#functions.find(name, version) !== undefined
+    const defaults = this.#defaults()
+      .filter(({ name, version }) => isPublished(name, version))
+      .map((row) => ({ ...row, aliases: row.aliases.filter(({ version }) => isPublished(row.name, version)) }))
     if (defaults.length === 0) return
-    for (const row of defaults) this.#database.run(query.insertInto('assignments').values({ device: num, ...row }))
+    this.#writeAssignments(num, defaults)
     this.#database.run(query.updateTable('devices').set({ desired_revision: 1 }).where('num', '=', num))
   }
 
@@ -89,7 +106,13 @@ export class Releases {
     const functions = row ? this.#assignments(row.num) : []
     return {
       revision: row?.desired_revision ?? 0,
-      functions: functions.map(({ function: name, version, disabled }) => ({ name, version, disabled: disabled === 1 })),
+      functions: functions.map(({ name, version, disabled, aliases, routes }) => ({
+        name,
+        version,
+        disabled,
+        ...(aliases.length > 0 && { aliases: [...aliases] }),
+        ...(routes && { routes: [...routes] }),
+      })),
       hubTimeMs: Date.now(),
     }
   }
@@ -108,31 +131,39 @@ export class Releases {
     })
   }
 
-  #changeDefaults({ functions, remove }: ReleaseRequest): void {
-    const { query } = this.#database
-    for (const name of [...remove, ...functions.map((fn) => fn.name)]) {
-      this.#database.run(query.deleteFrom('default_assignments').where('function', '=', name))
-    }
-    for (const { name, version, disabled } of functions) {
-      this.#database.run(query.insertInto('default_assignments').values({ function: name, version, disabled: disabled ? 1 : 0 }))
-    }
+  /** All that are there, and what those get that come later. A device without the function has no aliases and routes of it. */
+  #changeAll(targets: readonly Target[], request: ReleaseRequest): Target[] {
+    const without = new Set<string>()
+    const defaults = changeAssignments(this.#defaults(), request, (name) => without.add(name))
+    const lists = targets.map((device) => ({ device, before: this.#assignments(device.num) }))
+    for (const name of without)
+      if (!lists.some(({ before }) => before.some((assignment) => assignment.name === name))) throw notAssigned(name, 'any device')
+    this.#writeDefaults(defaults)
+    return targets.filter((device) => this.#change(device, request, () => {}))
   }
 
   /** Whether anything changed. */
-  #change(device: Target, request: ReleaseRequest): boolean {
-    const { query } = this.#database
+  #change(
+    device: Target,
+    request: ReleaseRequest,
+    missing = (name: string): void => {
+      throw notAssigned(name, `"${device.id}"`)
+    },
+  ): boolean {
     const before = this.#assignments(device.num)
-    const after = new Map(before.map((row) => [row.function, row]))
-    for (const name of request.remove) after.delete(name)
-    for (const { name, version, disabled } of request.functions) after.set(name, { function: name, version, disabled: disabled ? 1 : 0 })
-    const rows = [...after.values()].sort((a, b) => (a.function < b.function ? -1 : 1))
-    if (JSON.stringify(rows) === JSON.stringify(before)) return false
-    if (rows.length > FUNCTIONS_PER_DEVICE_MAX)
-      throw new InputError('functions-max', `Cannot give "${device.id}" ${rows.length} functions, at most ${FUNCTIONS_PER_DEVICE_MAX}`)
-    this.#database.run(query.deleteFrom('assignments').where('device', '=', device.num))
-    for (const row of rows) this.#database.run(query.insertInto('assignments').values({ device: device.num, ...row }))
+    const after = changeAssignments(before, request, missing)
+    if (JSON.stringify(after) === JSON.stringify(before)) return false
+    if (after.length > FUNCTIONS_PER_DEVICE_MAX)
+      throw new InputError('functions-max', `Cannot give "${device.id}" ${after.length} functions, at most ${FUNCTIONS_PER_DEVICE_MAX}`)
+    const bytes = Buffer.byteLength(JSON.stringify(after))
+    if (bytes > DESIRED_BYTES_MAX)
+      throw new InputError(
+        'release-too-large',
+        `Cannot give "${device.id}" ${bytes} bytes of functions and routes, at most ${DESIRED_BYTES_MAX}`,
+      )
+    this.#writeAssignments(device.num, after)
     this.#database.run(
-      query
+      this.#database.query
         .updateTable('devices')
         .set((eb) => ({ desired_revision: eb('desired_revision', '+', 1) }))
         .where('num', '=', device.num),
@@ -140,10 +171,66 @@ export class Releases {
     return true
   }
 
-  #assignments(device: number): Array<{ function: string; version: number; disabled: number }> {
+  #defaults(): Assignment[] {
     const { query } = this.#database
-    return this.#database.all(
-      query.selectFrom('assignments').select(['function', 'version', 'disabled']).where('device', '=', device).orderBy('function'),
-    )
+    return this.#database.all(query.selectFrom('default_assignments').select(COLUMNS).orderBy('function')).map(ofRow)
   }
+
+  #writeDefaults(assignments: readonly Assignment[]): void {
+    const { query } = this.#database
+    this.#database.run(query.deleteFrom('default_assignments'))
+    for (const row of assignments) this.#database.run(query.insertInto('default_assignments').values(rowOf(row)))
+  }
+
+  #assignments(device: number): Assignment[] {
+    const { query } = this.#database
+    return this.#database.all(query.selectFrom('assignments').select(COLUMNS).where('device', '=', device).orderBy('function')).map(ofRow)
+  }
+
+  #writeAssignments(device: number, assignments: readonly Assignment[]): void {
+    const { query } = this.#database
+    this.#database.run(query.deleteFrom('assignments').where('device', '=', device))
+    for (const row of assignments) this.#database.run(query.insertInto('assignments').values({ device, ...rowOf(row) }))
+  }
+}
+
+const COLUMNS = ['function', 'version', 'disabled', 'aliases', 'routes'] as const
+
+interface Row {
+  readonly function: string
+  readonly version: number
+  readonly disabled: number
+  readonly aliases: string
+  readonly routes: string | null
+}
+
+function ofRow({ function: name, version, disabled, aliases, routes }: Row): Assignment {
+  return {
+    name,
+    version,
+    disabled: disabled === 1,
+    aliases: JSON.parse(aliases) as Assignment['aliases'],
+    routes: routes === null ? null : (JSON.parse(routes) as Assignment['routes']),
+  }
+}
+
+function rowOf({ name, version, disabled, aliases, routes }: Assignment): Row {
+  return {
+    function: name,
+    version,
+    disabled: disabled ? 1 : 0,
+    aliases: JSON.stringify(aliases),
+    routes: routes === null ? null : JSON.stringify(routes),
+  }
+}
+
+function isSlot(text: string): boolean {
+  const { name, alias } = readSlot(text)
+  return FUNCTION_NAME_PATTERN.test(name) && ALIAS_PATTERN.test(alias)
+}
+
+function notAssigned(name: string, whom: string): InputError {
+  return new InputError('function-not-assigned', `Cannot give ${whom} an alias or routes of ${name}: it has no production version of it`, {
+    hint: `release a version of ${name} to it first ("dunlin deploy" without --alias)`,
+  })
 }

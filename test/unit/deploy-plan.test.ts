@@ -68,3 +68,24 @@ test('resume goes by what is on disk', (t) => {
   t.is(resume('staging', { isCurrent: false, isStaged: false }), 'fetching')
   t.is(resume('fetching', { isCurrent: false, isStaged: true }), 'fetching')
 })
+
+test('plan deploys, keeps and removes each alias by itself, and an alias before its function', (t) => {
+  const both = { ...want('a', 1), aliases: [{ alias: 'test', version: 2, disabled: false }] }
+  t.deepEqual(plan([both], []), [
+    { do: 'deploy', name: 'a', version: 1 },
+    { do: 'deploy', name: 'a@test', version: 2 },
+  ])
+  const running = [have('a', { committed: 1, active: 1 }), have('a@test', { committed: 2, active: 2 })]
+  t.deepEqual(plan([both], running), [])
+  t.deepEqual(plan([want('a', 1)], running), [{ do: 'remove', name: 'a@test' }])
+  t.deepEqual(plan([], running), [
+    { do: 'remove', name: 'a@test' },
+    { do: 'remove', name: 'a' },
+  ])
+  t.deepEqual(plan([{ ...both, disabled: true }], running), [
+    { do: 'disable', name: 'a' },
+    { do: 'disable', name: 'a@test' },
+  ])
+  const failed = have('a@test', { committed: 1, active: 1, deployment: rolledBack(2) })
+  t.deepEqual(plan([both], [running[0]!, failed]), [], 'what was rolled back under one alias leaves the others alone')
+})
