@@ -118,6 +118,14 @@ export class HubSide {
     this.#deployer?.versionFailed(slotName(name, alias), Number(version), error)
   }
 
+  /** What waits for aliases that are no more goes to production; resolves with how much it was. */
+  async gather(): Promise<number> {
+    const { processor } = this.#options
+    if (this.#deployer) return this.#deployer.gather()
+    const moved = await Promise.all(processor.status().map(({ name }) => processor.gather(name, new Set())))
+    return moved.reduce((sum, events) => sum + events, 0)
+  }
+
   /** Makes the parts of an enrolled device, and starts its committed functions from disk. Uses no network. */
   async belongTo(identity: Identity): Promise<void> {
     const { config, store, logger, logBook } = this.#options

@@ -100,16 +100,30 @@ export class Processor {
     if (!host?.isRunning) throw new InputError('not-found', `There is no function "${name}" here`)
     if (host.routes.origin === 'hub') {
       throw new InputError('routes-of-hub', `Cannot change the routes of ${name} here: the release of the hub names them`, {
-        hint: 'change them at the hub ("dunlin set route"), or take them out of the release ("dunlin delete route --all")',
+        hint: 'change them at the hub ("dunlin set route"), or take them out of the release ("dunlin delete route <function> --all-routes")',
       })
     }
     await host.setRoutes('device', routes)
   }
 
-  /** Events that wait for aliases of `name` that are no more, and that are not `kept`, go to production. Does nothing without it. */
-  async gather(name: string, kept: ReadonlySet<string>): Promise<void> {
+  /** Events that wait for aliases of `name` that are no more, and that are not `kept`, go to production; how many. Does nothing without it. */
+  async gather(name: string, kept: ReadonlySet<string>): Promise<number> {
     const host = this.#functions.get(name)
-    if (host?.running()) await host.gather((await this.#parts.store.ledger()).sources, kept)
+    return host?.running() ? host.gather((await this.#parts.store.ledger()).sources, kept) : 0
+  }
+
+  /** What waits in a source that nobody serves (its trigger was removed, say) becomes events of another; how many. */
+  async moveWaiting(from: string, to: string): Promise<number> {
+    if (this.sources.has(from)) {
+      throw new InputError('source-served', `Cannot move the events of ${from}: a function handles them`)
+    }
+    const host = this.#functions.get(to.slice(0, to.indexOf('/')))
+    const { sources } = await this.#parts.store.ledger()
+    if (!sources.some(({ name }) => name === from)) throw new InputError('not-found', `Nothing ever waited in "${from}"`)
+    const moved = await host?.take(from, to)
+    if (moved !== undefined) return moved
+    const known = [...this.sources].join(', ')
+    throw new InputError('not-found', `No function takes events of "${to}"`, { hint: `there are: ${known || 'none'}` })
   }
 
   /** The sources whose events are handled here. What waits in another waits for a function, alias or trigger that does not run. */

@@ -119,6 +119,13 @@ export class Deployer {
     if (target?.name === name && target.version === version) this.#run.failProbation(error)
   }
 
+  /** What waits for aliases that are no more goes to production; resolves with how much it was. */
+  async gather(): Promise<number> {
+    let events = 0
+    for (const name of this.#functions.functions) events += await this.#functions.gather(name)
+    return events
+  }
+
   /** Resolves when everything is as desired, and cleaned up. */
   async settled(): Promise<void> {
     while (this.#running) await this.#running
@@ -247,7 +254,7 @@ export class Deployer {
 
   /** When all is settled: nothing waits for an alias that is no more; files that no version on disk needs go, and parts of downloads with them. */
   async #clean(): Promise<void> {
-    for (const name of this.#functions.functions) await this.#functions.gather(name)
+    await this.gather()
     await this.#options.blobs.keepOnly(await this.#options.versions.digests())
   }
 

@@ -19,8 +19,8 @@ export interface Activator {
   deactivate(name: string): Promise<void>
   /** Who gets which events of a function; undefined: the hub does not say. */
   route(name: string, routes: readonly Route[] | undefined): Promise<void>
-  /** Events of a function that wait for an alias that is not among these go to production. */
-  gather(name: string, aliases: ReadonlySet<string>): Promise<void>
+  /** Events of a function that wait for an alias that is not among these go to production; resolves with how many. */
+  gather(name: string, aliases: ReadonlySet<string>): Promise<number>
 }
 
 export interface RunningFunctionsOptions {
@@ -143,13 +143,13 @@ export class RunningFunctions {
   }
 
   /** Nothing waits for an alias that neither runs nor will run again as it is. */
-  async gather(fn: string): Promise<void> {
+  async gather(fn: string): Promise<number> {
     const isThere = (name: string) => {
       const { deployment } = this.#options.book.entry(name)
       return this.#committed.has(name) || this.#active.has(name) || (deployment !== null && !isFinal(deployment.state))
     }
     const there = this.#aliasesOf(fn).filter(isThere)
-    await this.#options.activator.gather(fn, new Set(there.map((name) => readSlot(name).alias)))
+    return this.#options.activator.gather(fn, new Set(there.map((name) => readSlot(name).alias)))
   }
 
   /** Names of functions that are known here. */

@@ -27,7 +27,7 @@ export interface LocalResponse {
 }
 
 export interface LocalRoute {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** `/v1/functions/:name/invoke` */
   readonly path: string
   handle(request: LocalRequest): Promise<LocalResponse>
@@ -115,6 +115,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'not-found': 404,
   'method-not-allowed': 405,
   'body-too-large': 413,
+  'routes-of-hub': 409,
+  'source-served': 409,
 }
 
 function matchPath(pattern: string, path: string): Record<string, string> | undefined {

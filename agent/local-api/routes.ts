@@ -14,6 +14,7 @@ import { syntheticEvent, syntheticRecord } from '../source/synthetic-event.ts'
 import type { LogBook } from '../telemetry/log-book.ts'
 import { AGENT_VERSION } from '../version.ts'
 import type { LocalRequest, LocalRoute } from './local-api.ts'
+import { versionRoutes } from './version-routes.ts'
 
 const LIST_MAX = 1_000
 /** Of an answer's headers. */
@@ -64,7 +65,8 @@ export function localRoutes(parts: RouteParts): LocalRoute[] {
         if (!found) throw new InputError('not-found', `There is no dead letter ${params['id']}`)
         const [row] = await store.readInbox(found.source, found.inboxId - 1, 1, 1)
         const isQueued = row?.inboxId === found.inboxId && processor.requeue(found.source, row.record, row.inboxId)
-        return { body: { inboxId: found.inboxId, queued: isQueued } }
+        // Its alias may be no more: then production gets it.
+        return { body: { inboxId: found.inboxId, queued: isQueued || (await hub.gather()) > 0 } }
       },
     },
     {
@@ -82,6 +84,7 @@ export function localRoutes(parts: RouteParts): LocalRoute[] {
       },
     },
     { method: 'POST', path: '/v1/functions/:name/invoke', handle: (request) => invoke(processor, request) },
+    ...versionRoutes(processor),
   ]
 }
 
@@ -89,7 +92,8 @@ async function status({ store, processor, hub, broker, startedMs }: RouteParts):
   const functions = processor.status()
   const ledger = await store.ledger()
   const sum = <T>(rows: readonly T[], pick: (row: T) => number): number => rows.reduce((total, row) => total + pick(row), 0)
-  const triggers = functions.flatMap((fn) => fn.triggers)
+  const triggers = functions.flatMap((fn) => [fn, ...fn.aliases]).flatMap((running) => running.triggers)
+  const served = processor.sources
   const { name: state, ...link } = hub.linkState
   return {
     device: hub.device,
@@ -108,6 +112,9 @@ async function status({ store, processor, hub, broker, startedMs }: RouteParts):
       delivered: sum(ledger.streams, (stream) => stream.delivered),
     },
     waiting: { inbox: sum(ledger.sources, (source) => source.waiting), streams: sum(ledger.streams, (stream) => stream.waiting) },
+    unserved: ledger.sources
+      .filter(({ name, waiting }) => waiting > 0 && !served.has(name))
+      .map(({ name, waiting }) => ({ source: name, waiting })),
     deadLetters: sum(ledger.sources, (source) => source.dead),
     balanced: [...ledger.sources, ...ledger.streams].every((row) => row.balanced),
     store: { bytesUsed: ledger.bytesUsed, bytesMax: ledger.bytesMax },

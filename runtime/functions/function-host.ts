@@ -132,20 +132,33 @@ export class FunctionHost {
    * What waits for aliases that neither run nor are among `kept` goes to production, so that nothing waits for ever. Events of a
    * trigger that production does not have stay where they are.
    */
-  async gather(sources: readonly LedgerRow[], kept: ReadonlySet<string>): Promise<void> {
+  async gather(sources: readonly LedgerRow[], kept: ReadonlySet<string>): Promise<number> {
+    let total = 0
     const served = { aliases: new Set([...kept, ...this.#aliases.keys()]), sources: this.sources }
     for (const { source, alias, trigger } of strandedOf(this.name, sources, served)) {
       const pipeline = this.#aliases.get(PRODUCTION)?.pipelineOf(trigger)
       if (!pipeline) continue
       const events = await moveAll(this.#parts.store, source, pipeline)
+      total += events
       this.#logger.warn({ alias, trigger, events }, 'events that waited for an alias that is no more go to production')
     }
+    return total
   }
 
   /** A dead letter or other inbox row that is to be tried again. */
   requeue(source: number, record: Buffer, inboxId: number): boolean {
     for (const host of this.#aliases.values()) if (host.requeue(source, record, inboxId)) return true
     return false
+  }
+
+  /** All that waits in a source that nobody serves becomes events of one that is served here; undefined: it is not. */
+  async take(source: string, to: string): Promise<number | undefined> {
+    for (const [alias, host] of this.#aliases) {
+      const trigger = host.config?.triggers.find(({ name }) => sourceName(this.name, alias, name) === to)
+      const pipeline = trigger && host.pipelineOf(trigger.name)
+      if (pipeline) return moveAll(this.#parts.store, source, pipeline)
+    }
+    return undefined
   }
 
   /** The sources whose events are handled, or will be. */

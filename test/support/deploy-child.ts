@@ -13,7 +13,7 @@ const activator = {
   activate: async (_name: string, started: number) => void process.stdout.write(`started ${started}\n`),
   deactivate: async () => {},
   route: async () => {},
-  gather: async () => {},
+  gather: async () => 0,
 }
 let changed = () => {}
 const onChange = () => changed()

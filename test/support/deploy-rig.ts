@@ -39,7 +39,9 @@ export class FakeProcessor implements Activator {
     this.routes.set(name, routes)
   }
 
-  async gather(): Promise<void> {}
+  async gather(): Promise<number> {
+    return 0
+  }
 }
 
 export interface DeployRig {
