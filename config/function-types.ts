@@ -6,10 +6,11 @@ export type { BatchConfig, Delivery, ExplicitAckMode, OrderKey, TriggerBase } fr
 export type { CorsConfig, HttpTriggerConfig } from './triggers/http.ts'
 export type { MqttSubscription, MqttTriggerConfig } from './triggers/mqtt.ts'
 export type { CronTriggerConfig } from './triggers/cron.ts'
+export type { FileTriggerConfig } from './triggers/file.ts'
 export type { KickstartTriggerConfig } from './triggers/kickstart.ts'
 export type { TriggerConfig, TriggerKind } from './triggers/registry.ts'
 
-export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'native' | 'shell'
+export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'native' | 'golang' | 'shell'
 /** Where the handler runs: beside others in a thread of the agent, or in a process of its own. */
 export type Isolation = 'thread' | 'process'
 export type FunctionLogLevel = 'debug' | 'info' | 'warn' | 'error'

@@ -19,6 +19,7 @@ export const triggers = {
   mqtt: async () => (await import('./mqtt.ts')).openMqttTrigger,
   http: async () => (await import('./http.ts')).openHttpTrigger,
   cron: async () => (await import('./cron.ts')).openCronTrigger,
+  file: async () => (await import('./file.ts')).openFileTrigger,
   kickstart: async () => (await import('./kickstart.ts')).openKickstartTrigger,
 } satisfies { [K in TriggerKind]: () => Promise<OpenTrigger<K>> }
 

@@ -18,6 +18,8 @@ function tryLine(trigger: TriggerConfig, http: string, broker: Listen): string {
     }
     case 'cron':
       return `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})`
+    case 'file':
+      return `echo hello > ${trigger.paths[0]}/hello-$(date +%s)`
     case 'kickstart':
       return '(it runs by itself, at the start)'
   }
