@@ -121,7 +121,7 @@ function compileRuntimeAttributes(checker: Checker, runtime: RuntimeKind | null)
   const given = checker.valueAt(path) ?? {}
   if (typeof given !== 'object' || Array.isArray(given)) return null
   if (runtime === 'java') return checker.check(JavaAttributes, path) ?? null
-  if (runtime === 'native') return checker.check(NativeAttributes, path) ?? null
+  if (runtime === 'native' || runtime === 'golang') return checker.check(NativeAttributes, path) ?? null
   if (runtime !== 'shell') return given as Record<string, unknown>
   const attributes = checker.check(ShellAttributes, path)
   if (!attributes) return null

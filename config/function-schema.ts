@@ -98,6 +98,8 @@ export const NativeAttributes = v.optional(
   v.looseObject({
     /** 256 MiB, beside what a host takes itself: room for tables and small models, and a leak ends before a small board is full. */
     memoryLimit: v.optional(size({ min: 1 << 20, max: 1024 ** 4 }), '256MiB'),
+    /** golang: what kinds of device it is built for; default: the kind that builds it. */
+    architectures: v.optional(v.array(v.picklist(['x64', 'arm64']))),
   }),
   {},
 )

@@ -117,4 +117,4 @@ export const OTHER_TRIGGER_KINDS: readonly string[] = [
 ]
 
 /** Runtimes of Nuclio that this version has not. */
-export const OTHER_RUNTIMES: readonly string[] = ['golang', 'dotnetcore', 'ruby']
+export const OTHER_RUNTIMES: readonly string[] = ['dotnetcore', 'ruby']

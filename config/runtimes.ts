@@ -10,6 +10,8 @@ export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: numb
   java: { concurrency: 256, handler: 'Main' },
   /** 256: as python. The handler is a library, so none can be guessed. */
   native: { concurrency: 256, handler: null },
+  /** As native, which it becomes when it is built: no device runs it. */
+  golang: { concurrency: 256, handler: 'main:Handler' },
   /** 1: each event is a process of its own. The handler is a program, so none can be guessed. */
   shell: { concurrency: 1, handler: null },
 }
@@ -18,6 +20,7 @@ export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: numb
 export function runtimeKind(name: string): RuntimeKind | null {
   if (/^python(:3(\.\d{1,2})?)?$/.test(name)) return 'python'
   if (/^nodejs(:\d{1,2})?$/.test(name)) return 'nodejs'
+  if (/^golang(:1\.\d{1,2})?$/.test(name)) return 'golang'
   if (/^java(:(1[7-9]|[2-9]\d))?$/.test(name)) return 'java'
   return name === 'shell' || name === 'native' ? name : null
 }

@@ -14,6 +14,8 @@ const DIST = join(ROOT, 'dist')
 const COPIED = [
   'agent/launch.js',
   'runtime/shared-memory/guests',
+  'runtime/native/dunlin.h',
+  'runtime/native/go',
   'config/schemas',
   'examples',
   'README.md',

@@ -20,6 +20,7 @@ const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = {
   '.ts': 'nodejs',
   '.mts': 'nodejs',
   '.java': 'java',
+  '.go': 'golang',
   '.sh': 'shell',
 }
 
@@ -92,6 +93,7 @@ function ofFile(path: string, name: string | undefined): FunctionSource {
 /** A program, a class, or a function of a module. */
 function handlerOf(runtime: RuntimeKind, file: string, module: string): string {
   if (runtime === 'shell') return file
+  if (runtime === 'golang') return 'main:Handler'
   return runtime === 'java' ? module : `${module}:handler`
 }
 
@@ -126,7 +128,14 @@ function renamed(text: string, name: string): string {
   return document.toString()
 }
 
-const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = { python: '.py', nodejs: '.js', java: '.java', native: '.so', shell: '' }
+const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = {
+  python: '.py',
+  nodejs: '.js',
+  java: '.java',
+  native: '.so',
+  golang: '.go',
+  shell: '',
+}
 
 function writeInline(folder: string, { runtime, handler }: FunctionConfig, source: string): void {
   const [module = 'main'] = handler.split(':')

@@ -1,5 +1,6 @@
 import type { FunctionConfig } from '../../config/function-config.ts'
 import type { Processor } from '../../runtime/processor.ts'
+import { built } from './built-source.ts'
 import { debugged, type DebugRequest } from './debugged.ts'
 import { openFunctionSource, type FunctionSource } from './function-source.ts'
 
@@ -29,7 +30,7 @@ export class ServedSource {
   }
 
   async #serve(processor: Processor): Promise<FunctionConfig> {
-    const source = openFunctionSource(this.#path)
+    const source = await built(openFunctionSource(this.#path))
     const before = this.#current
     try {
       const { config, debug } = this.#debug ? debugged(source.config, this.#debug) : { config: source.config, debug: undefined }

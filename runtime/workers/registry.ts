@@ -7,5 +7,6 @@ export const runtimes = {
   python: async (): Promise<Runtime> => (await import('./python/python-runtime.ts')).pythonRuntime,
   java: async (): Promise<Runtime> => (await import('./java/java-runtime.ts')).javaRuntime,
   native: async (): Promise<Runtime> => (await import('./native/native-runtime.ts')).nativeRuntime,
+  golang: async (): Promise<Runtime> => (await import('./golang/golang-runtime.ts')).golangRuntime,
   shell: async (): Promise<Runtime> => (await import('./shell/shell-runtime.ts')).shellRuntime,
 } satisfies Record<RuntimeKind, () => Promise<Runtime>>

@@ -22,6 +22,7 @@ export const NEEDS = [
   program('java', 'default-jdk-headless'),
   program('javac', 'default-jdk-headless'),
   program('gcc', 'gcc'),
+  program('go', 'golang-go'),
   program('git', 'git'),
   program('mke2fs', 'e2fsprogs'),
   program('losetup', 'mount'),

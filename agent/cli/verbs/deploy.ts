@@ -4,6 +4,7 @@ import type { Call } from '../call.ts'
 import { Exit, usageError } from '../exit-codes.ts'
 import { publishFunction } from '../publish.ts'
 import { oneLine } from '../table.ts'
+import { built } from '../../source/built-source.ts'
 import { openFunctionSource } from '../../source/function-source.ts'
 import { InputError } from '../../../runtime/base/errors.ts'
 
@@ -34,7 +35,7 @@ export async function deploy(call: Call, path: string, options: DeployOptions): 
       hint: 'deploy from the home that "dunlin up" made, or name the folder of the keys as "publisher" in context.json',
     })
   }
-  const source = openFunctionSource(path, options.name === undefined ? {} : { name: options.name })
+  const source = await built(openFunctionSource(path, options.name === undefined ? {} : { name: options.name }))
   try {
     const { notices } = source.config
     for (const notice of notices) printer.remark(`notice: ${notice}`)
