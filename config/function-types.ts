@@ -8,6 +8,7 @@ export type { MqttSubscription, MqttTriggerConfig } from './triggers/mqtt.ts'
 export type { CronTriggerConfig } from './triggers/cron.ts'
 export type { FileTriggerConfig } from './triggers/file.ts'
 export type { KickstartTriggerConfig } from './triggers/kickstart.ts'
+export type { SerialFraming, SerialTriggerConfig } from './triggers/serial.ts'
 export type { TriggerConfig, TriggerKind } from './triggers/registry.ts'
 
 export type RuntimeKind = 'nodejs' | 'python' | 'java' | 'native' | 'golang' | 'shell'

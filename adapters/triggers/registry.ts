@@ -21,6 +21,7 @@ export const triggers = {
   cron: async () => (await import('./cron.ts')).openCronTrigger,
   file: async () => (await import('./file.ts')).openFileTrigger,
   kickstart: async () => (await import('./kickstart.ts')).openKickstartTrigger,
+  serial: async () => (await import('./serial.ts')).openSerialTrigger,
 } satisfies { [K in TriggerKind]: () => Promise<OpenTrigger<K>> }
 
 export async function makeTrigger(config: TriggerConfig, context: TriggerContext, services: TriggerServices): Promise<Trigger> {

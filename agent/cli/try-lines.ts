@@ -20,6 +20,8 @@ function tryLine(trigger: TriggerConfig, http: string, broker: Listen): string {
       return `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})`
     case 'file':
       return `echo hello > ${trigger.paths[0]}/hello-$(date +%s)`
+    case 'serial':
+      return `(what comes in at ${trigger.path})`
     case 'kickstart':
       return '(it runs by itself, at the start)'
   }

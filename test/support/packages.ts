@@ -23,6 +23,7 @@ export const NEEDS = [
   program('javac', 'default-jdk-headless'),
   program('gcc', 'gcc'),
   program('go', 'golang-go'),
+  program('socat', 'socat'),
   program('git', 'git'),
   program('mke2fs', 'e2fsprogs'),
   program('losetup', 'mount'),
