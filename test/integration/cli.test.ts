@@ -7,9 +7,26 @@ import test from 'ava'
 import { dunlin } from '../support/cli.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const VERBS = ['up', 'hub', 'agent', 'run', 'invoke', 'deploy', 'get', 'create', 'delete', 'replay', 'status', 'logs', 'version']
+const VERBS = [
+  'up',
+  'hub',
+  'agent',
+  'run',
+  'invoke',
+  'deploy',
+  'get',
+  'create',
+  'delete',
+  'replay',
+  'set',
+  'promote',
+  'move',
+  'status',
+  'logs',
+  'version',
+]
 /** Verbs that only name what they are about. */
-const GROUPS = new Set(['get', 'create', 'delete'])
+const GROUPS = new Set(['get', 'create', 'delete', 'set', 'move'])
 
 test('dunlin --help names every verb and exits with 0', async (t) => {
   const { code, out } = await dunlin(['--help'])
@@ -22,7 +39,11 @@ test('each verb has help with examples', async (t) => {
     ...VERBS.filter((verb) => !GROUPS.has(verb)),
     'create claim-token',
     'delete device',
-    ...['devices', 'functions', 'streams', 'events', 'dead-letters'].map((kind) => `get ${kind}`),
+    'delete alias',
+    'delete route',
+    'set route',
+    'move waiting',
+    ...['devices', 'functions', 'aliases', 'routes', 'streams', 'events', 'dead-letters'].map((kind) => `get ${kind}`),
   ]
   const answers = await Promise.all(verbs.map((verb) => dunlin([...verb.split(' '), '--help'])))
   for (const [index, { code, out }] of answers.entries()) {
@@ -64,6 +85,13 @@ test('every verb that asks a hub or an agent exits with 69 when nothing runs', a
     ['create', 'claim-token'],
     ['delete', 'device', 'x'],
     ['replay', '1'],
+    ['get', 'aliases'],
+    ['get', 'routes', 'x'],
+    ['set', 'route', 'x', '--alias', 'test'],
+    ['delete', 'route', 'x', '--all-routes'],
+    ['delete', 'alias', 'x', 'test'],
+    ['promote', 'x', 'test'],
+    ['move', 'waiting', 'x/a', 'x/b'],
   ]
   for (const { code, err } of await Promise.all(verbs.map((verb) => dunlin([...verb, '--home', home])))) {
     t.is(code, 69)

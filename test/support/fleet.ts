@@ -5,9 +5,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { connectAsync } from 'mqtt'
 import type { Reported } from '../../config/wire.ts'
+import type { FunctionStatus } from '../../runtime/functions/function-host.ts'
 import type { Ledger } from '../../runtime/store/store.ts'
 import { agentSocket } from '../../agent/local-api/socket-path.ts'
+import type { AgentRoutes } from '../../agent/cli/answers.ts'
 import type { Publisher } from '../../agent/publisher/publisher.ts'
 import { getJson } from './agent-process.ts'
 import { freePort } from './free-port.ts'
@@ -70,6 +73,19 @@ export class Fleet {
       '--gateway-listen',
       `127.0.0.1:${this.#gatewayPort}`,
     ])
+  }
+
+  /** A home of commands that ask this hub and this device. */
+  writeHome(): string {
+    const home = join(this.folder, 'home')
+    mkdirSync(home, { recursive: true })
+    const context = {
+      hub: { url: this.hub!.url, caFile: '../hub/ca/ca.pem', adminTokenFile: '../hub/admin-token' },
+      agent: { socket: agentSocket(join(this.folder, 'agent')) },
+      publisher: '../publisher',
+    }
+    writeFileSync(join(home, 'context.json'), JSON.stringify(context))
+    return home
   }
 
   async killHub(): Promise<void> {
@@ -161,6 +177,23 @@ export class Fleet {
 
   ledger(): Promise<Ledger> {
     return getJson(agentSocket(join(this.folder, 'agent')), '/v1/ledger') as Promise<Ledger>
+  }
+
+  /** As the device's own API tells them. */
+  routes(name: string): Promise<AgentRoutes> {
+    return getJson(agentSocket(join(this.folder, 'agent')), `/v1/functions/${name}/routes`) as Promise<AgentRoutes>
+  }
+
+  async functionStatus(name: string): Promise<FunctionStatus | undefined> {
+    const { functions } = (await getJson(agentSocket(join(this.folder, 'agent')), '/v1/status')) as { functions: FunctionStatus[] }
+    return functions.find((fn) => fn.name === name)
+  }
+
+  /** QoS 1 to the device's broker; resolves when all are acknowledged. */
+  async publish(topic: string, payloads: readonly string[]): Promise<void> {
+    const client = await connectAsync(`mqtt://127.0.0.1:${this.brokerPort}`, { reconnectPeriod: 0 })
+    await Promise.all(payloads.map((payload) => client.publishAsync(topic, payload, { qos: 1 })))
+    await client.endAsync()
   }
 
   /** Asks until it is true. Between two questions the processes work; there is nothing else to wait for. */
