@@ -58,11 +58,6 @@ export const Routes = v.pipe(v.array(Route), v.maxLength(ROUTES_MAX, `at most ${
 /** Whose list counts: the hub's before the device's own before function.yaml's. */
 export type RoutesOrigin = 'hub' | 'device' | 'spec' | 'none'
 
-/** What of a rule says which events it is for: two rules that agree in it are the same rule with another aim or share. */
-export function sameEvents(a: Route, b: Route): boolean {
-  return a.trigger === b.trigger && a.path === b.path && a.topic === b.topic && (a.percent === undefined) === (b.percent === undefined)
-}
-
 /** `f` and `f@test`: how a function, or an alias of it, is called in commands, invocations and on disk. */
 export function slotName(name: string, alias: string = PRODUCTION): string {
   return alias === PRODUCTION ? name : `${name}@${alias}`

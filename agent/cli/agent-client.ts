@@ -23,8 +23,18 @@ export class AgentClient {
     return jsonOf(checkStatus(await this.send('GET', path, {}, undefined, signal), 'agent'))
   }
 
-  async post(path: string): Promise<unknown> {
-    return jsonOf(checkStatus(await this.send('POST', path, {}), 'agent'))
+  async post(path: string, value?: unknown): Promise<unknown> {
+    const body = value === undefined ? undefined : Buffer.from(JSON.stringify(value))
+    return jsonOf(checkStatus(await this.send('POST', path, {}, body), 'agent'))
+  }
+
+  async put(path: string, value: unknown): Promise<unknown> {
+    const body = Buffer.from(JSON.stringify(value))
+    return jsonOf(checkStatus(await this.send('PUT', path, { 'content-type': 'application/json' }, body), 'agent'))
+  }
+
+  async delete(path: string): Promise<unknown> {
+    return jsonOf(checkStatus(await this.send('DELETE', path, {}), 'agent'))
   }
 
   /** Whatever the answer's status is: a function's own. */

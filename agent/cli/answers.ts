@@ -1,6 +1,7 @@
 /** What the hub's and the agent's APIs answer, as far as commands show it. docs/hub-api.md and docs/agent-api.md tell all of it. */
 import type { FunctionStatus } from '../../runtime/functions/function-host.ts'
 import type { LedgerRow } from '../../runtime/store/store.ts'
+import type { Route, RoutesOrigin } from '../../config/routes.ts'
 import type { Reported } from '../../config/wire.ts'
 
 export interface HubDevice {
@@ -79,6 +80,8 @@ export interface AgentStatus {
     readonly delivered: number
   }
   readonly waiting: { readonly inbox: number; readonly streams: number }
+  /** Sources where events wait and nobody takes them. */
+  readonly unserved?: readonly { readonly source: string; readonly waiting: number }[]
   readonly store: { readonly bytesUsed: number; readonly bytesMax: number }
   readonly memory: { readonly rss: number }
 }
@@ -105,4 +108,12 @@ export interface AgentDeadLetter {
   readonly version: string
   readonly error: string
   readonly attempts: number
+}
+
+export interface AgentRoutes {
+  readonly function: string
+  readonly origin: RoutesOrigin
+  readonly routes: readonly Route[]
+  /** Those whose alias or version does not run there. */
+  readonly passedOver: readonly Route[]
 }

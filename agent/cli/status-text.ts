@@ -1,4 +1,5 @@
 /** `dunlin status` for people. */
+import { slotName } from '../../config/routes.ts'
 import type { Printer } from './printer.ts'
 import { oneLine, table } from './table.ts'
 import { agoText, bytesText, countText, rateText, spanText } from './units.ts'
@@ -35,6 +36,9 @@ function agentLines({ agent, rates, ledger }: StatusView, good: Paint, bad: Pain
         ]
       : []),
     `Waiting  ${countText(waiting.inbox)} for functions, ${countText(waiting.streams)} for the hub`,
+    ...(agent.unserved ?? []).map(({ source, waiting: events }) =>
+      bad(`Unserved ${countText(events)} in ${oneLine(source)}: no function, alias or trigger here takes them`),
+    ),
     `Store    ${bytesText(store.bytesUsed)} of ${bytesText(store.bytesMax)}`,
     ...(ledger
       ? [
@@ -49,15 +53,20 @@ function functionsTable({ agent }: StatusView, width: number): string {
   if (functions.length === 0) return 'No functions run here'
   return table(
     ['FUNCTION', 'VERSION', 'RUNTIME', 'STATE', 'WORKERS', 'WAITING', 'PROBLEM'],
-    functions.map(({ name, version, runtime, ready, workers, triggers, error }) => [
-      name,
-      version,
-      runtime,
-      ready ? 'ready' : 'starting',
-      `${workers.ready}/${workers.wanted}`,
-      triggers.reduce((sum, { waiting }) => sum + waiting, 0),
-      error === undefined || ready ? null : oneLine(error),
-    ]),
+    functions
+      .flatMap(({ aliases, ...production }) => [
+        production,
+        ...aliases.map((other) => ({ ...other, name: slotName(production.name, other.alias) })),
+      ])
+      .map(({ name, version, runtime, ready, workers, triggers, error }) => [
+        name,
+        version,
+        runtime,
+        ready ? 'ready' : 'starting',
+        `${workers.ready}/${workers.wanted}`,
+        triggers.reduce((sum, { waiting }) => sum + waiting, 0),
+        error === undefined || ready ? null : oneLine(error),
+      ]),
     width,
   )
 }

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { Call } from './call.ts'
 import type { Exit } from './exit-codes.ts'
 import { Printer } from './printer.ts'
+import { addVersionVerbs } from './version-verbs.ts'
 
 type Options = Record<string, unknown>
 export type Finish = (code: Exit | void) => void
@@ -120,6 +121,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .argument('<folder|file>', 'a folder with function.yaml, or a .py, .ts, .js or .sh file')
     .description('publish a function, signed, and assign it to devices')
     .option('--name <name>', 'another name than its config says')
+    .option('--alias <alias>', 'run it beside production, under this alias')
     .option('--device <id>', 'a device that shall run it; may be repeated (default: the only one)', collect, [])
     .option('--all', 'every accepted device')
     .option('--wait', 'wait until the devices run it, or have rolled back (default on a terminal)')
@@ -129,11 +131,16 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .addOption(homeOption())
     .addHelpText(
       'after',
-      examples('deploy ./my-function', 'deploy hello.py --device pump-7 --device pump-8 --wait', 'deploy ./my-function --all -o json'),
+      examples(
+        'deploy ./my-function',
+        'deploy ./my-function --alias test',
+        'deploy hello.py --device pump-7 --device pump-8 --wait',
+        'deploy ./my-function --all -o json',
+      ),
     )
     .action(action(async (call, path: string, options) => (await import('./verbs/deploy.ts')).deploy(call, path, options as never)))
 
-  const get = program.command('get').description('list devices, functions, streams, events, dead-letters')
+  const get = program.command('get').description('list devices, functions, aliases, routes, streams, events, dead-letters')
   get
     .command('devices')
     .description('devices of the hub')
@@ -191,9 +198,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .addOption(homeOption())
     .addHelpText('after', examples('create claim-token', 'create claim-token --uses 1000 --expires 168h --label "line 4" > token'))
     .action(action(async (call, options) => (await import('./verbs/create-claim-token.ts')).createClaimToken(call, options as never)))
-  program
-    .command('delete')
-    .description('delete a device: decommission it')
+  const del = program.command('delete').description('delete a device, an alias or a route')
+  del
     .command('device')
     .argument('<id>')
     .description('decommission a device: its certificate is refused from now on; its events stay')
@@ -201,6 +207,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .addOption(homeOption())
     .addHelpText('after', examples('delete device pump-7'))
     .action(action(async (call, id: string) => (await import('./verbs/delete-device.ts')).deleteDevice(call, id)))
+  addVersionVerbs({ program, get, del }, { action, output, homeOption, examples, collect, whole })
   program
     .command('replay')
     .argument('<id>', 'of a dead letter', whole(1, Number.MAX_SAFE_INTEGER))
