@@ -1,22 +1,35 @@
 import type { Delivery } from './delivery.ts'
 
+/** How the order is kept; see KeyLanes. */
+export type Way = 'lanes' | 'runAhead' | 'batches'
+
+/** A key that lets nothing more through, and what has come to its turn since. */
+interface Gate {
+  /** Its next try is waited for; only itself may pass. */
+  holder: Delivery | null
+  /** Batches only: events of this key that a worker has. */
+  running: number
+  readonly parked: Delivery[]
+}
+
 /**
  * Events in order per key, in parallel across keys. The empty key means "no order": such events never wait for each other.
  *
- * Two ways to keep the order:
+ * Three ways to keep the order:
  * - lanes (workers that do many things at once): a key whose event is being handled holds back its own later events.
- * - run-ahead (one worker that handles one event after the other): events go in the order they came, also those of one key; the
+ * - runAhead (one worker that handles one event after the other): events go in the order they came, also those of one key; the
  *   worker keeps the order. What was taken ahead of an event that fails is given back with `putBack`.
+ * - batches: events are taken in the order they came, several of a key into one batch; a key with events at a worker (`given`) holds
+ *   back its later ones until all of them have ended or were put back.
  *
- * In both, a key whose event waits for its next try is *held*: its later events wait, and nobody else's.
+ * In all, a key whose event waits for its next try is *held*: its later events wait, and nobody else's.
  */
 export class KeyLanes {
   /** Lanes only: keys with an event being handled or held; null: nothing waits behind it. */
   #busy = new Map<string, Queue | null>()
   #ready = new Queue()
-  /** Who holds a key, and (run-ahead) what has come to its turn since. */
-  readonly #held = new Map<string, { readonly holder: Delivery; readonly parked: Delivery[] }>()
-  #isRunAhead = false
+  readonly #gates = new Map<string, Gate>()
+  #way: Way = 'lanes'
   #size = 0
   #nextOrder = 1
 
@@ -29,20 +42,20 @@ export class KeyLanes {
     return this.#ready.length
   }
 
-  get isRunAhead(): boolean {
-    return this.#isRunAhead
+  get way(): Way {
+    return this.#way
   }
 
   /** Changes the way. Only while nothing that was taken is being handled. */
-  set isRunAhead(value: boolean) {
-    if (value === this.#isRunAhead) return
+  set way(value: Way) {
+    if (value === this.#way) return
     const waiting = [...this.#ready]
     for (const behind of this.#busy.values()) if (behind) waiting.push(...behind)
-    for (const { parked } of this.#held.values()) waiting.push(...parked.splice(0))
-    this.#isRunAhead = value
+    for (const { parked } of this.#gates.values()) waiting.push(...parked.splice(0))
+    this.#way = value
     this.#ready = new Queue()
     this.#busy = new Map()
-    if (!value) for (const key of this.#held.keys()) this.#busy.set(key, null)
+    if (value === 'lanes') for (const key of this.#gates.keys()) this.#busy.set(key, null)
     for (const delivery of waiting.sort((a, b) => a.order - b.order)) this.#line(delivery)
   }
 
@@ -56,10 +69,10 @@ export class KeyLanes {
   take(): Delivery | undefined {
     for (;;) {
       const delivery = this.#ready.shift()
-      if (!delivery || !this.#isRunAhead || this.#held.size === 0) return delivery
-      const held = this.#held.get(delivery.key)
-      if (!held || held.holder === delivery) return delivery
-      held.parked.push(delivery)
+      if (!delivery || this.#way === 'lanes' || this.#gates.size === 0) return delivery
+      const gate = this.#gates.get(delivery.key)
+      if (!gate || gate.holder === delivery) return delivery
+      gate.parked.push(delivery)
     }
   }
 
@@ -68,22 +81,33 @@ export class KeyLanes {
     this.#ready.unshift(delivery)
   }
 
+  /** Batches: a taken event is at a worker now. */
+  given(delivery: Delivery): void {
+    if (delivery.key === '') return
+    this.#gate(delivery.key).running++
+    delivery.isAtWorker = true
+  }
+
   /** Puts a taken event back where it was among the others. */
   putBack(delivery: Delivery): void {
+    if (this.#way === 'batches') this.#returned(delivery)
     this.#ready.insert(delivery)
   }
 
   /** The event failed and will be tried again: its key waits until it is released. */
   hold(delivery: Delivery): void {
-    if (delivery.key !== '' && !this.#held.has(delivery.key)) this.#held.set(delivery.key, { holder: delivery, parked: [] })
+    if (delivery.key === '') return
+    const gate = this.#gate(delivery.key)
+    gate.holder ??= delivery
+    if (this.#way === 'batches') this.#returned(delivery)
   }
 
   /** The event ended: the next of its key becomes ready. */
   release(delivery: Delivery): void {
     this.#size--
     if (delivery.key === '') return
-    if (this.#held.size > 0) this.#letGo(delivery)
-    if (this.#isRunAhead) return
+    if (this.#gates.size > 0) this.#letGo(delivery)
+    if (this.#way !== 'lanes') return
     const next = this.#busy.get(delivery.key)?.shift()
     if (next) this.#ready.push(next)
     else this.#busy.delete(delivery.key)
@@ -95,7 +119,7 @@ export class KeyLanes {
   }
 
   #line(delivery: Delivery): void {
-    if (this.#isRunAhead || delivery.key === '') return this.#ready.push(delivery)
+    if (this.#way !== 'lanes' || delivery.key === '') return this.#ready.push(delivery)
     const behind = this.#busy.get(delivery.key)
     if (behind === undefined) {
       this.#busy.set(delivery.key, null)
@@ -107,11 +131,33 @@ export class KeyLanes {
     } else behind.push(delivery)
   }
 
+  #gate(key: string): Gate {
+    let gate = this.#gates.get(key)
+    if (!gate) this.#gates.set(key, (gate = { holder: null, running: 0, parked: [] }))
+    return gate
+  }
+
   #letGo(delivery: Delivery): void {
-    const held = this.#held.get(delivery.key)
-    if (held?.holder !== delivery) return
-    this.#held.delete(delivery.key)
-    for (const parked of held.parked.sort((a, b) => b.order - a.order)) this.#ready.unshift(parked)
+    const gate = this.#gates.get(delivery.key)
+    if (!gate) return
+    if (gate.holder === delivery) gate.holder = null
+    if (this.#way === 'batches') this.#returned(delivery)
+    else this.#openGate(delivery.key, gate)
+  }
+
+  /** Batches: the event is not at a worker any more. One that never was (a caller that waited too long) changes nothing. */
+  #returned(delivery: Delivery): void {
+    const gate = this.#gates.get(delivery.key)
+    if (!gate) return
+    if (delivery.isAtWorker) gate.running--
+    delivery.isAtWorker = false
+    this.#openGate(delivery.key, gate)
+  }
+
+  #openGate(key: string, gate: Gate): void {
+    if (gate.holder !== null || gate.running > 0) return
+    this.#gates.delete(key)
+    for (const parked of gate.parked.sort((a, b) => b.order - a.order)) this.#ready.unshift(parked)
   }
 }
 

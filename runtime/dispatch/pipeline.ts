@@ -1,17 +1,21 @@
+import type { BatchConfig, ExplicitAckMode } from '../../config/function-config.ts'
 import { ceilingMs } from '../base/backoff.ts'
 import { codeOf, DunlinError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { headOf } from '../event/event-writer.ts'
 import { findItem } from '../event/head.ts'
-import { AT, Tag } from '../event/record.ts'
+import { AT, Flag, Tag } from '../event/record.ts'
 import type { DeadLetterReason } from '../store/store.ts'
 import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
-import { answerOf, Delivery, failedAnswer, type Reply } from './delivery.ts'
+import { answerOf, Delivery, failedAnswer, type Answer, type Reply, type StreamReply } from './delivery.ts'
+import { gatherBatch, putBackAll } from './gather-batch.ts'
+import { GatheredBody, gatheredResult } from './gathered-body.ts'
 import { InboxFollower } from './inbox-follower.ts'
 import { KeyLanes } from './key-lanes.ts'
 import { OutcomeWriter, type OutcomeParts } from './outcome-writer.ts'
 import { RunAhead } from './run-ahead.ts'
 import type { StateCache } from './state-cache.ts'
+import { Unacknowledged, UNACKNOWLEDGED_MAX } from './unacknowledged.ts'
 
 /** Events of one trigger in memory at the most; what comes beyond waits in the inbox, on disk. */
 const WINDOW_EVENTS_MAX = 8_192
@@ -27,6 +31,9 @@ export interface PipelineSettings {
   readonly retryMaxMs: number
   readonly workerAvailabilityTimeoutMs: number
   readonly orderKey: 'topic' | 'source' | 'none'
+  readonly batch: BatchConfig | null
+  readonly explicitAckMode: ExplicitAckMode
+  readonly explicitAckTimeoutMs: number
   readonly functionName: string
   readonly version: string
   /** A successful answer's body is appended to this stream. */
@@ -51,6 +58,11 @@ export interface PipelineCounters {
   refused: number
 }
 
+interface Answered {
+  readonly delivery: Delivery
+  readonly result: Buffer
+}
+
 /**
  * The way of the events of one trigger: committed to the inbox, in order per key, to a worker, and back as ONE step of the
  * store. Nothing is answered before that step is committed. What fails is tried again and, at last, goes to the dead letters.
@@ -65,9 +77,14 @@ export class Pipeline implements PoolConsumer {
   readonly #inbox: InboxFollower
   readonly #lanes = new KeyLanes()
   readonly #ahead = new RunAhead()
+  readonly #unacknowledged = new Unacknowledged((delivery) => {
+    this.#failed(delivery, `It was not acknowledged within ${this.#settings.explicitAckTimeoutMs} ms`, '', null)
+    this.#tellIdle()
+    this.#askPump()
+  })
   readonly #timers = new Set<NodeJS.Timeout>()
   /** Outcomes behind one that waits for its stream to be opened: state and outputs are written in the order of the events. */
-  #unsettled: { readonly delivery: Delivery; readonly result: Buffer }[] = []
+  #unsettled: Answered[] = []
   #isOpeningStream = false
   #settings: PipelineSettings
   #pool: WorkerPool | undefined
@@ -78,6 +95,11 @@ export class Pipeline implements PoolConsumer {
   #settling = 0
   #isPumpAsked = false
   #availabilityTimer: NodeJS.Timeout | undefined
+  /** Armed only while events wait for their batch to be complete. */
+  #batchTimer: NodeJS.Timeout | undefined
+  /** The batch whose failure was told last. */
+  #toldBatch = 0
+  #isNoAckTold = false
   #idle: (() => void)[] = []
 
   constructor(source: number, settings: PipelineSettings, state: StateCache, parts: PipelineParts) {
@@ -96,21 +118,29 @@ export class Pipeline implements PoolConsumer {
   }
 
   get isBusy(): boolean {
-    return this.#lanes.size > 0 || this.#inbox.isBehind
+    return this.#lanes.size > 0 || this.#unacknowledged.size > 0 || this.#inbox.isBehind
+  }
+
+  get oldestWaitMs(): number {
+    const oldest = this.#isPaused ? undefined : this.#lanes.peek()
+    // Waiting for others of its batch is no sign that workers are short.
+    return oldest ? Math.max(0, performance.now() - oldest.sinceMs - (this.#settings.batch?.timeoutMs ?? 0)) : 0
   }
 
   /** Gives it (new) workers and settings, and lets it run. */
   resume(pool: WorkerPool, settings: PipelineSettings): void {
     this.#pool = pool
     this.#settings = settings
+    this.#unacknowledged.timeoutMs = settings.explicitAckTimeoutMs
     this.#isPaused = false
     void this.#inbox.read()
-    this.#askPump()
+    this.onRoom()
   }
 
-  /** Starts no new event; resolves when those that run have ended and are settled. */
+  /** Starts no new event; resolves when those that run have ended, are acknowledged and settled. */
   pause(): Promise<void> {
     this.#isPaused = true
+    if (this.#unacknowledged.size > 0) this.#pool?.drain()
     return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
   }
 
@@ -122,6 +152,8 @@ export class Pipeline implements PoolConsumer {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
     clearTimeout(this.#availabilityTimer)
+    clearTimeout(this.#batchTimer)
+    this.#unacknowledged.close()
     for (let delivery = this.#lanes.take(); delivery; delivery = this.#lanes.take()) {
       delivery.reply?.(failedAnswer(503, 'The function was stopped'))
     }
@@ -146,9 +178,9 @@ export class Pipeline implements PoolConsumer {
   /**
    * Direct delivery. With `reply` the caller waits: it gets the answer after the step is committed, and a failure is told, not
    * retried. Without, the event is retried and buried like any other, but kept in memory only; when memory is full, it is
-   * accepted durably instead.
+   * accepted durably instead. With `onStream` the caller takes an answer in parts.
    */
-  invoke(record: Buffer, reply: Reply | null): void {
+  invoke(record: Buffer, reply: Reply | null, onStream: StreamReply | null = null): void {
     if (this.#isClosed) return reply?.(failedAnswer(503, 'The function was stopped'))
     if (!this.#hasRoom()) {
       if (!reply) return this.accept(record, () => {})
@@ -157,7 +189,9 @@ export class Pipeline implements PoolConsumer {
     }
     this.counters.received++
     const key = reply && this.#settings.orderKey !== 'source' ? '' : this.#keyOf(record)
-    this.#queue(new Delivery(record, 0, key, 0, reply, performance.now()))
+    const delivery = new Delivery(record, 0, key, 0, reply, performance.now())
+    delivery.onStream = onStream
+    this.#queue(delivery)
     if (reply && !this.#availabilityTimer) this.#watchAvailability(this.#settings.workerAvailabilityTimeoutMs)
   }
 
@@ -173,32 +207,60 @@ export class Pipeline implements PoolConsumer {
     else void this.#inbox.read()
   }
 
-  onResult(delivery: Delivery, result: Buffer): void {
+  onResult(delivery: Delivery, given: Buffer): void {
     this.#started--
+    const result = delivery.stream === null ? given : gatheredResult(delivery, given)
+    const isNoAck = (result[AT.flags]! & Flag.noAck) !== 0
     if (delivery.isVoid) this.#takeBack(delivery)
-    else if (result.readUInt16LE(AT.status) >= 500) {
-      const head = headOf(result)
-      const error = findItem(head, Tag.error) ?? `Handler answered status ${result.readUInt16LE(AT.status)}`
-      this.#failed(delivery, error, findItem(head, Tag.stack) ?? '', result)
-    } else if (delivery.inboxId === 0 && delivery.operations.length === 0 && this.#settings.outputStream === null) {
+    else if (result.readUInt16LE(AT.status) >= 500) this.#onFailure(delivery, result)
+    else if (delivery.earlyAck) this.#failed(delivery, delivery.earlyAck, '', null)
+    else if (isNoAck && this.#settings.explicitAckMode !== 'disable') this.#keepUnacknowledged(delivery, result)
+    else if (delivery.inboxId === 0 && delivery.operations.length === 0 && this.#settings.outputStream === null) {
       // A direct event that changed nothing: no step, no fsync.
       this.counters.handled++
-      delivery.reply?.(answerOf(result))
+      if (delivery.reply) delivery.tell(answerOf(result))
       this.#release(delivery)
     } else this.#settle(delivery, result)
+    if (isNoAck && this.#settings.explicitAckMode === 'disable') this.#tellNoAckHasNoEffect()
     this.#askPump()
+  }
+
+  onAck(delivery: Delivery, error: string | null): void {
+    const result = this.#unacknowledged.take(delivery)
+    if (result === undefined) {
+      delivery.earlyAck = error ?? ''
+      return
+    }
+    if (error === null) this.#settle(delivery, result)
+    else this.#failed(delivery, error, '', null)
+    this.#tellIdle()
+    this.#askPump()
+  }
+
+  /** To a caller that takes parts; all others get them as one body. So does the output stream. */
+  onStream(delivery: Delivery, head: Answer): void {
+    const isKept = this.#settings.outputStream !== null
+    if (delivery.onStream && delivery.reply && !delivery.isVoid && !isKept) {
+      delivery.isStreaming = true
+      delivery.streamedStatus = head.status
+      delivery.onStream(head, delivery.stream!)
+    } else delivery.gathered = new GatheredBody(head, delivery.stream!, delivery.reply !== null || isKept)
   }
 
   onLost(delivery: Delivery, error: Error, counted: boolean): void {
     this.#started--
     delivery.isVoid = false
-    if (counted) this.#failed(delivery, error.message, error.stack ?? '', null, codeOf(error) === 'event-timeout' ? 408 : 502)
+    // A caller that has a part of the answer cannot be given another one.
+    if (counted || delivery.isStreaming)
+      this.#failed(delivery, error.message, error.stack ?? '', null, codeOf(error) === 'event-timeout' ? 408 : 502)
     else this.#lanes.putBack(delivery)
     this.#askPump()
   }
 
   onRoom(): void {
-    if (this.#started === 0 && this.#pool && this.#pool.readyCount > 0) this.#lanes.isRunAhead = this.#pool.isSequential
+    if (this.#started === 0 && this.#pool && this.#pool.readyCount > 0) {
+      this.#lanes.way = this.#settings.batch ? 'batches' : this.#pool.isSequential ? 'runAhead' : 'lanes'
+    }
     this.#askPump()
   }
 
@@ -214,7 +276,7 @@ export class Pipeline implements PoolConsumer {
 
   #release(delivery: Delivery): void {
     this.#bytes -= delivery.record.length
-    this.#lanes.release(delivery)
+    if (!delivery.isDetached) this.#lanes.release(delivery)
     this.#tellIdle()
   }
 
@@ -229,8 +291,19 @@ export class Pipeline implements PoolConsumer {
     this.#isPumpAsked = false
     const pool = this.#pool
     if (this.#isPaused || !pool) return
+    const isOffered = this.#settings.batch ? this.#giveBatches(pool, this.#settings.batch) : this.#giveEvents(pool)
+    if (isOffered) pool.flush()
+    if (this.#inbox.isBehind && this.#lanes.size < WINDOW_EVENTS_MAX / 2) void this.#inbox.read()
+  }
+
+  #mayStart(): boolean {
+    if (this.#settling >= SETTLING_MAX || this.#started >= this.#ahead.max) return false
+    return this.#settings.explicitAckMode === 'disable' || this.#unacknowledged.size + this.#started < UNACKNOWLEDGED_MAX
+  }
+
+  #giveEvents(pool: WorkerPool): boolean {
     let isOffered = false
-    while (this.#settling < SETTLING_MAX && this.#started < this.#ahead.max) {
+    while (this.#mayStart()) {
       const delivery = this.#lanes.take()
       if (!delivery) break
       this.#ahead.mark(delivery)
@@ -242,8 +315,29 @@ export class Pipeline implements PoolConsumer {
       this.#started++
       isOffered = true
     }
-    if (isOffered) pool.flush()
-    if (this.#inbox.isBehind && this.#lanes.size < WINDOW_EVENTS_MAX / 2) void this.#inbox.read()
+    return isOffered
+  }
+
+  #giveBatches(pool: WorkerPool, config: BatchConfig): boolean {
+    clearTimeout(this.#batchTimer)
+    this.#batchTimer = undefined
+    let isOffered = false
+    while (this.#mayStart()) {
+      const { batch, waitMs } = gatherBatch(this.#lanes, config, performance.now())
+      if (batch.length === 0) break
+      if (waitMs > 0) {
+        this.#batchTimer = setTimeout(() => this.#askPump(), Math.ceil(waitMs))
+        break
+      }
+      if (!pool.offerBatch(batch)) {
+        putBackAll(this.#lanes, batch)
+        break
+      }
+      for (const delivery of batch) this.#lanes.given(delivery)
+      this.#started += batch.length
+      isOffered = true
+    }
+    return isOffered
   }
 
   #keyOf(record: Buffer): string {
@@ -251,14 +345,49 @@ export class Pipeline implements PoolConsumer {
     return (this.#settings.orderKey === 'topic' && findItem(headOf(record), Tag.topic)) || '*'
   }
 
-  #settle(delivery: Delivery, result: Buffer): void {
+  #onFailure(delivery: Delivery, result: Buffer): void {
+    const head = headOf(result)
+    const error = findItem(head, Tag.error) ?? `Handler answered status ${result.readUInt16LE(AT.status)}`
+    const stack = findItem(head, Tag.stack) ?? ''
+    if (delivery.batch === 0 || (result[AT.flags]! & Flag.batchFailed) === 0) return this.#failed(delivery, error, stack, result)
+    // Nobody knows which event did it: each is tried once more alone, and only then counted.
+    if (delivery.batch !== this.#toldBatch) {
+      this.#toldBatch = delivery.batch
+      this.counters.failed++
+      this.#parts.onFailure(this.#settings.functionName, `batch failed, its events are tried one by one: ${error}`, stack, delivery.attempt)
+    }
+    this.counters.retried++
+    delivery.isAlone = true
+    delivery.dropAttempt()
+    this.#lanes.putBack(delivery)
+  }
+
+  /** It stays in the inbox, and what it asked for waits with it; the next event of its key goes on. */
+  #keepUnacknowledged(delivery: Delivery, result: Buffer): void {
+    this.#lanes.release(delivery)
+    delivery.isDetached = true
+    this.#unacknowledged.add(delivery, result)
+    if (this.#isPaused) this.#pool?.drain()
+  }
+
+  #tellNoAckHasNoEffect(): void {
+    if (this.#isNoAckTold) return
+    this.#isNoAckTold = true
+    this.#parts.logger.warn(
+      { function: this.#settings.functionName },
+      'the handler wants to acknowledge an event later, and the trigger does not allow it: set explicitAckMode: enable',
+    )
+  }
+
+  /** `behind`: as for #failed. */
+  #settle(delivery: Delivery, result: Buffer, behind: readonly Answered[] = []): void {
     if (this.#isOpeningStream) {
       this.#unsettled.push({ delivery, result })
       return
     }
     const { outputStream, functionName } = this.#settings
     const refusal = this.#outcomes.refusal(delivery, result, outputStream)
-    if (refusal !== undefined) return this.#failed(delivery, refusal, '', null)
+    if (refusal !== undefined) return this.#failed(delivery, refusal, '', null, 500, behind)
     const unopened = this.#outcomes.unopenedStream(delivery, outputStream)
     if (unopened !== undefined) return this.#openThenSettle(unopened, delivery, result)
     this.#outcomes.publish(delivery, functionName)
@@ -277,9 +406,10 @@ export class Pipeline implements PoolConsumer {
       this.#unsettled = []
       if (error) this.#failed(delivery, error.message, '', null, 500, behind)
       else this.#settle(delivery, result)
-      for (const next of behind) {
-        if (next.delivery.isVoid) this.#takeBack(next.delivery)
-        else this.#settle(next.delivery, next.result)
+      for (const [place, next] of behind.entries()) {
+        const later = behind.slice(place + 1)
+        if (next.delivery.isVoid) this.#takeBack(next.delivery, later)
+        else this.#settle(next.delivery, next.result, later)
       }
       this.#askPump()
     }
@@ -293,7 +423,7 @@ export class Pipeline implements PoolConsumer {
       if (error) this.#notCommitted(error, delivery, result)
       else {
         if (settled) this.counters.handled++
-        delivery.reply?.(answerOf(result))
+        if (delivery.reply) delivery.tell(answerOf(result))
         if (this.#outcomes.touched.size > 0) this.#parts.onRows(this.#outcomes.touched)
       }
       this.#tellIdle()
@@ -304,7 +434,7 @@ export class Pipeline implements PoolConsumer {
   /** The handler ran; only keeping its outcome failed. With a full disk or stream the same step is offered again. */
   #notCommitted(error: Error, delivery: Delivery, result: Buffer): void {
     const isFull = error instanceof DunlinError && error.retryable
-    if (delivery.reply) return delivery.reply(failedAnswer(isFull ? 507 : 500, error.message))
+    if (delivery.reply) return delivery.tell(failedAnswer(isFull ? 507 : 500, error.message))
     // A store that ended: the event is still in the inbox, for the next start.
     if (!isFull || this.#isClosed) return this.#parts.logger.error({ error: error.message }, 'cannot keep the outcome of an event')
     this.#settling++
@@ -315,39 +445,39 @@ export class Pipeline implements PoolConsumer {
   }
 
   /** `behind`: outcomes of later events that are known and not settled (run-ahead). */
-  #failed(
-    delivery: Delivery,
-    error: string,
-    stack: string,
-    result: Buffer | null,
-    status = 500,
-    behind: readonly { delivery: Delivery }[] = [],
-  ): void {
+  #failed(delivery: Delivery, error: string, stack: string, result: Buffer | null, status = 500, behind: readonly Answered[] = []): void {
     this.counters.failed++
     const { maxAttempts, retryFirstMs, retryMaxMs, functionName, version } = this.#settings
     this.#parts.onFailure(functionName, error, stack, delivery.attempt)
-    if (this.#lanes.isRunAhead) {
+    if (this.#lanes.way === 'runAhead' && !delivery.isDetached) {
       this.#ahead.failed(delivery, (visit) => {
         for (const next of behind) visit(next.delivery)
         this.#pool?.forEachInFlight(visit)
       })
     }
-    delivery.dropOperations()
+    delivery.dropAttempt()
     if (delivery.reply) {
-      delivery.reply(result ? answerOf(result) : failedAnswer(status, error))
+      delivery.tell(result ? answerOf(result) : failedAnswer(status, error))
       return this.#release(delivery)
     }
     delivery.failures++
-    this.#lanes.hold(delivery)
+    if (!delivery.isDetached) this.#lanes.hold(delivery)
     if (delivery.failures >= maxAttempts) {
       return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
     }
     this.counters.retried++
     if (delivery.inboxId > 0) this.#parts.store.retryLater(delivery.inboxId, delivery.failures)
     this.#later(ceilingMs(delivery.failures, { firstMs: retryFirstMs, maxMs: retryMaxMs }), () => {
-      this.#lanes.untake(delivery)
+      this.#tryAgain(delivery)
       this.#askPump()
     })
+  }
+
+  /** At the front; one that had left the order of its key stands in line again. */
+  #tryAgain(delivery: Delivery): void {
+    if (!delivery.isDetached) return this.#lanes.untake(delivery)
+    delivery.isDetached = false
+    this.#lanes.push(delivery)
   }
 
   #bury(delivery: Delivery, letter: DeadLetterReason): void {
@@ -365,16 +495,23 @@ export class Pipeline implements PoolConsumer {
     })
   }
 
-  #takeBack(delivery: Delivery): void {
+  #takeBack(delivery: Delivery, behind: readonly Answered[] = []): void {
+    delivery.forget?.()
+    delivery.forget = null
+    if (delivery.isStreaming) {
+      delivery.isVoid = false
+      return this.#failed(delivery, 'It was handled ahead of an event that failed, and its caller has a part of the answer', '', null)
+    }
     this.#ahead.takenBack(delivery, (visit) => {
-      for (const next of this.#unsettled) visit(next.delivery)
+      for (const next of behind) visit(next.delivery)
       this.#pool?.forEachInFlight(visit)
     })
-    delivery.dropOperations()
+    delivery.dropAttempt()
     this.#lanes.putBack(delivery)
   }
 
   #later(ms: number, act: () => void): void {
+    if (this.#isClosed) return
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       act()
@@ -386,7 +523,7 @@ export class Pipeline implements PoolConsumer {
   #watchAvailability(ms: number): void {
     this.#availabilityTimer = setTimeout(() => {
       this.#availabilityTimer = undefined
-      const limitMs = this.#settings.workerAvailabilityTimeoutMs
+      const limitMs = this.#settings.workerAvailabilityTimeoutMs + (this.#settings.batch?.timeoutMs ?? 0)
       const now = performance.now()
       for (let oldest = this.#lanes.peek(); oldest?.reply && oldest.sinceMs + limitMs <= now; oldest = this.#lanes.peek()) {
         this.#lanes.take()
@@ -400,7 +537,7 @@ export class Pipeline implements PoolConsumer {
   }
 
   #isIdle(): boolean {
-    return this.#started === 0 && this.#settling === 0
+    return this.#started === 0 && this.#settling === 0 && this.#unacknowledged.size === 0
   }
 
   #tellIdle(): void {

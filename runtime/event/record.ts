@@ -92,6 +92,9 @@ export const CLOCK_SHIFT = 6
 export type ClockQuality = 'unset' | 'floor' | 'synced'
 export const CLOCK_QUALITIES: readonly ClockQuality[] = ['unset', 'floor', 'synced']
 
+/** In a LOG's status. */
+export const LOG_LEVELS = { debug: 10, info: 20, warn: 30, error: 40 } as const
+
 /** Tags of head items. An item: u8 tag, u8 key length, u16 value length, key, value. Only headers and fields have a key. Unknown tags are skipped. */
 export const Tag = {
   topic: 1,

@@ -243,9 +243,9 @@ export class FunctionHost {
         if (pipeline) pipeline.accept(record, done)
         else done(notServed(this.name, trigger))
       },
-      invoke: (record, reply) => {
+      invoke: (record, reply, onStream) => {
         const pipeline = this.#pipelineFor(trigger, record)
-        if (pipeline) pipeline.invoke(record, reply)
+        if (pipeline) pipeline.invoke(record, reply, onStream)
         else reply?.(failedAnswer(503, notServed(this.name, trigger).message))
       },
       isBusy: () => [...this.#aliases.values()].some((host) => host.pipelineOf(trigger)?.isBusy === true),

@@ -9,12 +9,12 @@ import type { Delivery } from '../dispatch/delivery.ts'
 export class InFlight {
   readonly #deliveries = new Map<number, Delivery>()
   readonly #timeoutMs: number
-  readonly #onTimeout: (late: Delivery) => void
+  readonly #onTimeout: (late: Delivery, ticket: number) => void
   #sequential = false
   #lastAnswerMs = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(timeoutMs: number, onTimeout: (late: Delivery) => void) {
+  constructor(timeoutMs: number, onTimeout: (late: Delivery, ticket: number) => void) {
     this.#timeoutMs = timeoutMs
     this.#onTimeout = onTimeout
   }
@@ -51,6 +51,19 @@ export class InFlight {
     if (this.#sequential) this.#lastAnswerMs = performance.now()
   }
 
+  /** It goes on: its time counts anew. */
+  touch(ticket: number): void {
+    const delivery = this.#deliveries.get(ticket)
+    if (!delivery) return
+    const nowMs = performance.now()
+    if (this.#sequential) this.#lastAnswerMs = nowMs
+    else {
+      delivery.sinceMs = nowMs
+      this.#deliveries.delete(ticket)
+      this.#deliveries.set(ticket, delivery)
+    }
+  }
+
   /** After a time-out of one event that did not end the worker: watches the others. */
   rearm(): void {
     if (this.#deliveries.size > 0 && this.#timer === undefined) this.#check()
@@ -62,17 +75,22 @@ export class InFlight {
     this.#timer = undefined
     const all = [...this.#deliveries.values()]
     this.#deliveries.clear()
-    return this.#sequential ? { running: all.slice(0, 1), unstarted: all.slice(1) } : { running: all, unstarted: [] }
+    if (!this.#sequential || all.length === 0) return { running: all, unstarted: [] }
+    // One event runs, or all of its batch.
+    const { batch } = all[0]!
+    const firstUnstarted = batch === 0 ? 1 : all.findIndex((delivery) => delivery.batch !== batch)
+    const count = firstUnstarted === -1 ? all.length : firstUnstarted
+    return { running: all.slice(0, count), unstarted: all.slice(count) }
   }
 
   /** The timer is not moved on each event: when it fires it looks at the oldest and sleeps for what is left. */
   readonly #check = (): void => {
     this.#timer = undefined
-    const oldest = this.#deliveries.values().next().value
-    if (!oldest) return
+    const [ticket, oldest] = this.#deliveries.entries().next().value ?? []
+    if (ticket === undefined || !oldest) return
     const since = this.#sequential ? Math.max(oldest.sinceMs, this.#lastAnswerMs) : oldest.sinceMs
     const leftMs = since + this.#timeoutMs - performance.now()
     if (leftMs > 0.5) this.#timer = setTimeout(this.#check, Math.ceil(leftMs))
-    else this.#onTimeout(oldest)
+    else this.#onTimeout(oldest, ticket)
   }
 }

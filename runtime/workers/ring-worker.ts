@@ -1,9 +1,10 @@
 import { DunlinError, FunctionError, ProtocolError } from '../base/errors.ts'
 import { findItem } from '../event/head.ts'
-import { AT, Flag, Kind, RECORD_HEADER_BYTES, Tag, recordSize } from '../event/record.ts'
-import { putU64 } from '../event/event-writer.ts'
+import { AT, Flag, Kind, LOG_LEVELS, RECORD_HEADER_BYTES, Tag, recordSize } from '../event/record.ts'
+import { logLevelOf, putU64 } from '../event/event-writer.ts'
 import type { Channel, RecordView } from '../shared-memory/channel.ts'
-import type { Delivery } from '../dispatch/delivery.ts'
+import { AnswerStream } from '../dispatch/answer-stream.ts'
+import { answerOf, type Delivery } from '../dispatch/delivery.ts'
 import { InFlight } from './in-flight.ts'
 import type { Worker, WorkerOptions } from './worker.ts'
 
@@ -14,7 +15,11 @@ const DEBUGGED_START_MS = 24 * 3_600_000
 const NO_ROOM_MS = 5
 /** Operations (emits, state changes, publishes) of one event. */
 const OPERATIONS_MAX = 10_000
+/** One part of a streamed answer. */
+const CHUNK_BYTES_MAX = 64 * 1024
 const PROTOCOL_VERSION = 1
+/** STOP's status: acknowledge what is to be acknowledged, and go on. */
+const DRAIN_ONLY = 1
 
 /** What carries a guest: a worker thread or a child process, with its channel. */
 export interface GuestHandle {
@@ -45,18 +50,20 @@ export class RingWorker implements Worker {
   #stopped: PromiseWithResolvers<void> = Promise.withResolvers()
   #cause: Error | undefined
   #refused = false
+  /** A batch that the ring had no room for yet, from `next` on; nothing else is given before its end. */
+  #rest: { readonly batch: readonly Delivery[]; next: number; readonly firstTicket: number } | null = null
+  #batches = 0
+  /** Answered, and not acknowledged. */
+  readonly #unacknowledged = new Map<number, Delivery>()
+  readonly #logLevel: number
 
   constructor(options: WorkerOptions, spawn: () => Promise<GuestHandle>) {
     this.id = options.id
     this.capacity = options.concurrency
     this.#options = options
     this.#spawn = spawn
-    this.#inFlight = new InFlight(options.eventTimeoutMs, (late) => {
-      const ms = Math.round(performance.now() - late.sinceMs)
-      this.#kill(
-        new FunctionError('event-timeout', `Handler did not answer within ${this.#options.eventTimeoutMs} ms, running for ${ms} ms`),
-      )
-    })
+    this.#logLevel = LOG_LEVELS[options.function.config.logLevel]
+    this.#inFlight = new InFlight(options.eventTimeoutMs, (late, ticket) => this.#onTimeout(late, ticket))
     this.#started.promise.catch(() => {})
   }
 
@@ -88,7 +95,8 @@ export class RingWorker implements Worker {
     guest.channel.onWritable = () => {
       if (!this.#refused) return
       this.#refused = false
-      this.#options.host.onRoom(this)
+      if (this.#rest) this.#writeRest()
+      if (!this.#rest) this.#options.host.onRoom(this)
     }
     void guest.exited.then((reason) => this.#onExited(reason))
     const limitMs = this.#options.function.debug ? DEBUGGED_START_MS : START_TIMEOUT_MS
@@ -105,7 +113,7 @@ export class RingWorker implements Worker {
   }
 
   offer(delivery: Delivery): boolean {
-    if (this.#state !== 'serving' || this.#inFlight.size >= this.capacity) return false
+    if (this.#state !== 'serving' || this.#inFlight.size >= this.capacity || this.#rest) return false
     const ticket = this.#nextTicket
     try {
       if (!this.#guest!.channel.writeRecord(delivery.record, ticket, delivery.attempt)) {
@@ -118,6 +126,32 @@ export class RingWorker implements Worker {
     this.#nextTicket++
     this.#inFlight.add(ticket, delivery)
     return true
+  }
+
+  offerBatch(batch: readonly Delivery[]): boolean {
+    if (batch.length === 1) {
+      batch[0]!.batch = 0
+      return this.offer(batch[0]!)
+    }
+    const held = this.#inFlight.size
+    if (this.#state !== 'serving' || this.#rest || (held > 0 && held + batch.length > this.capacity)) return false
+    this.#rest = { batch, next: 0, firstTicket: this.#nextTicket }
+    if (!this.#writeNext()) {
+      this.#rest = null
+      return false
+    }
+    this.#batches++
+    for (const delivery of batch) {
+      delivery.batch = this.#batches
+      this.#inFlight.add(this.#nextTicket++, delivery)
+    }
+    this.#writeRest()
+    return true
+  }
+
+  /** Asks for the drain callback only; the guest goes on. */
+  drain(): void {
+    if (this.#state === 'serving' && this.#options.explicitAckMode !== 'disable') this.#answer(Kind.stop, 0, 0, DRAIN_ONLY, null)
   }
 
   flush(): void {
@@ -137,6 +171,31 @@ export class RingWorker implements Worker {
     clearTimeout(timer)
   }
 
+  /** As much of the batch as there is room for. What no ring takes ends the worker: then each event is tried alone. */
+  #writeRest(): void {
+    while (this.#rest && this.#rest.next < this.#rest.batch.length) {
+      if (!this.#writeNext()) return
+    }
+    this.#rest = null
+    this.flush()
+  }
+
+  #writeNext(): boolean {
+    const { batch, next, firstTicket } = this.#rest!
+    const { record, attempt } = batch[next]!
+    if (next < batch.length - 1) record[AT.flags]! |= Flag.batchMore
+    try {
+      if (this.#guest!.channel.writeRecord(record, firstTicket + next, attempt)) this.#rest!.next++
+      else this.#refused = true
+    } catch (error) {
+      if (!(error instanceof DunlinError) || !error.retryable) this.#kill(error as Error)
+      else setTimeout(() => (next === 0 ? this.#options.host.onRoom(this) : this.#writeRest()), NO_ROOM_MS)
+    } finally {
+      record[AT.flags]! &= ~Flag.batchMore
+    }
+    return this.#rest!.next > next
+  }
+
   /** A record that no ring takes has failed; one whose large body has no room now is offered again a little later. */
   #cannotOffer(delivery: Delivery, error: Error): boolean {
     const { host } = this.#options
@@ -149,7 +208,7 @@ export class RingWorker implements Worker {
   }
 
   #sendInit(channel: Channel): void {
-    const { function: fn, trigger, concurrency, stateExclusive, id } = this.#options
+    const { function: fn, triggers, concurrency, stateExclusive, id, batch = false, explicitAckMode = 'disable' } = this.#options
     const body = Buffer.from(
       JSON.stringify({
         protocol: PROTOCOL_VERSION,
@@ -157,9 +216,12 @@ export class RingWorker implements Worker {
         handler: fn.config.handler,
         directory: fn.directory,
         workerId: id,
-        triggers: [trigger],
-        stateExclusive,
+        triggers,
+        // What an unacknowledged event has set is not committed when it is answered: a guest must not remember it.
+        stateExclusive: stateExclusive && explicitAckMode === 'disable',
         concurrency,
+        batch,
+        explicitAck: explicitAckMode !== 'disable',
         logLevel: fn.config.logLevel,
       }),
     )
@@ -182,8 +244,12 @@ export class RingWorker implements Worker {
         if (delivery.operations.length >= OPERATIONS_MAX) return this.#violation(`more than ${OPERATIONS_MAX} operations for one event`)
         return delivery.addOperation(view.record)
       }
+      case Kind.chunk:
+        return this.#onChunk(view)
+      case Kind.ack:
+        return this.#onAck(view)
       case Kind.log:
-        return this.#options.host.log(view.status, view.body.toString('utf8'), findItem(view.head, Tag.fields) ?? '')
+        return this.#onLog(view)
       case Kind.stateGet: {
         const ticket = view.ticket
         return this.#options.host.getState(findItem(view.head, Tag.key) ?? '', (value) => {
@@ -223,7 +289,74 @@ export class RingWorker implements Worker {
     const delivery = this.#inFlight.get(view.ticket)
     if (!delivery) return this.#violation(`answer for event ${view.ticket}, which it does not have`)
     this.#inFlight.remove(view.ticket)
-    this.#options.host.onResult(this, delivery, view.record)
+    const result = view.record
+    const { explicitAckMode } = this.#options
+    if (explicitAckMode !== undefined && explicitAckMode !== 'disable') this.#keepUnacknowledged(view.ticket, delivery, result)
+    this.#options.host.onResult(this, delivery, result)
+  }
+
+  /** Says with the flag noAck whether the event goes on after its answer. A caller's event ends with its answer. */
+  #keepUnacknowledged(ticket: number, delivery: Delivery, result: Buffer): void {
+    const isNoAck = this.#options.explicitAckMode === 'explicitOnly' || (result[AT.flags]! & Flag.noAck) !== 0
+    if (isNoAck && delivery.reply === null && delivery.earlyAck === null && result.readUInt16LE(AT.status) < 500) {
+      result[AT.flags]! |= Flag.noAck
+      this.#unacknowledged.set(ticket, delivery)
+      delivery.forget = () => this.#unacknowledged.delete(ticket)
+    } else result[AT.flags]! &= ~Flag.noAck
+  }
+
+  /** An acknowledgement that comes too late, or a second time, changes nothing. */
+  #onAck(view: RecordView): void {
+    const delivery = this.#inFlight.get(view.ticket) ?? this.#unacknowledged.get(view.ticket)
+    if (view.ticket === 0 || view.ticket >= this.#nextTicket) return this.#violation(`acknowledgement of event ${view.ticket}`)
+    if (!delivery) return
+    this.#unacknowledged.delete(view.ticket)
+    const error = view.status >= 500 ? (findItem(view.head, Tag.error) ?? `acknowledged with status ${view.status}`) : null
+    this.#options.host.onAck(delivery, error)
+  }
+
+  #onChunk(view: RecordView): void {
+    const { ticket } = view
+    const delivery = this.#inFlight.get(ticket)
+    if (!delivery) return this.#violation(`part of an answer for event ${ticket}, which it does not have`)
+    const part = Buffer.from(view.body)
+    if (!delivery.stream) {
+      delivery.stream = new AnswerStream((bytes) => this.#credit(ticket, bytes))
+      this.#options.host.onStream(delivery, { ...answerOf(view.record), body: EMPTY })
+    }
+    if (part.length > CHUNK_BYTES_MAX || !delivery.stream.add(part)) return this.#violation(`more of a streamed answer than it may send`)
+    this.#inFlight.touch(ticket)
+  }
+
+  #credit(ticket: number, bytes: number): void {
+    const body = Buffer.alloc(4)
+    body.writeUInt32LE(bytes)
+    this.#answer(Kind.credit, ticket, 0, 0, body)
+  }
+
+  #onLog(view: RecordView): void {
+    const { status: level } = view
+    const message = view.body.toString('utf8')
+    const fields = findItem(view.head, Tag.fields) ?? ''
+    const delivery = view.ticket === 0 ? undefined : this.#inFlight.get(view.ticket)
+    if (delivery) {
+      const wanted = logLevelOf(delivery.record)
+      if (wanted !== 0 && level >= wanted) delivery.addLog({ level, message, fields, timeMs: Date.now() })
+    }
+    if (level >= this.#logLevel || !delivery) this.#options.host.log(level, message, fields)
+  }
+
+  /** Who reads too slowly loses the stream, not the worker its other events. */
+  #onTimeout(late: Delivery, ticket: number): void {
+    const { eventTimeoutMs } = this.#options
+    if (late.stream?.isStalled) {
+      late.stream.finish(new FunctionError('reader-slow', `Nobody took the streamed answer for ${eventTimeoutMs} ms`))
+      this.#credit(ticket, 0)
+      this.#inFlight.touch(ticket)
+      return this.#inFlight.rearm()
+    }
+    const ms = Math.round(performance.now() - late.sinceMs)
+    this.#kill(new FunctionError('event-timeout', `Handler did not answer within ${eventTimeoutMs} ms, running for ${ms} ms`))
   }
 
   #violation(what: string): void {
@@ -272,12 +405,19 @@ export class RingWorker implements Worker {
     this.#guest?.channel.close()
     this.#started.reject(error)
     const { running, unstarted } = this.#inFlight.takeAll()
-    for (const delivery of running) delivery.dropOperations()
-    for (const delivery of unstarted) delivery.dropOperations()
+    for (const delivery of running) delivery.dropAttempt()
+    for (const delivery of unstarted) delivery.dropAttempt()
+    this.#rest = null
     this.#stopped.resolve()
-    this.#options.host.onExit(this, error, asked ? [] : running, asked ? [...running, ...unstarted] : unstarted)
+    const { host } = this.#options
+    const unacknowledged = [...this.#unacknowledged.values()]
+    this.#unacknowledged.clear()
+    for (const delivery of unacknowledged) host.onAck(delivery, `It was not acknowledged when its worker ended: ${error.message}`)
+    host.onExit(this, error, asked ? [] : running, asked ? [...running, ...unstarted] : unstarted)
   }
 }
+
+const EMPTY = Buffer.alloc(0)
 
 /** READY's status: one handler call at a time, in the order of the events (otherwise many at once). */
 const READY_SEQUENTIAL = 1

@@ -1,18 +1,12 @@
 import { ceilingMs } from '../base/backoff.ts'
 import { FunctionError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import type { Delivery } from '../dispatch/delivery.ts'
+import type { Answer, Delivery, PoolConsumer } from '../dispatch/delivery.ts'
 import type { Runtime, Worker, WorkerHost, WorkerOptions } from './worker.ts'
 
 const RESTART = { firstMs: 100, maxMs: 60_000 }
 
-/** Who gives a pool its events and takes what becomes of them. */
-export interface PoolConsumer {
-  onResult(delivery: Delivery, result: Buffer): void
-  /** The worker that had it is gone. Uncounted: it had not been started, and may be given again at once. */
-  onLost(delivery: Delivery, error: Error, counted: boolean): void
-  onRoom(): void
-}
+export type { PoolConsumer } from '../dispatch/delivery.ts'
 
 export interface PoolOptions extends Omit<WorkerOptions, 'id' | 'host'> {
   readonly runtime: Runtime
@@ -109,19 +103,38 @@ export class WorkerPool implements WorkerHost {
   }
 
   offer(delivery: Delivery): boolean {
+    const slot = this.#leastLoaded(1, delivery.isSuspect)
+    if (slot === -1 || !this.#workers[slot]!.offer(delivery)) return false
+    this.#isAlone[slot] = delivery.isSuspect
+    return true
+  }
+
+  /** Gives all of them to one worker. A batch larger than a worker's capacity goes to one that has nothing else. */
+  offerBatch(batch: readonly Delivery[]): boolean {
+    const { isSuspect } = batch[0]!
+    const slot = this.#leastLoaded(batch.length, isSuspect)
+    if (slot === -1 || !this.#workers[slot]!.offerBatch(batch)) return false
+    this.#isAlone[slot] = isSuspect
+    return true
+  }
+
+  /** Asks handlers to acknowledge what they have answered and not acknowledged. */
+  drain(): void {
+    for (const worker of this.#workers) worker?.drain?.()
+  }
+
+  #leastLoaded(events: number, isSuspect: boolean): number {
     let best = -1
     let bestLoad = Infinity
     for (let slot = 0; slot < this.#workers.length; slot++) {
       const worker = this.#workers[slot]
       if (!worker) continue
       const load = worker.inFlight
-      if (load >= bestLoad || load >= worker.capacity || (load > 0 && (delivery.isSuspect || this.#isAlone[slot]))) continue
+      if (load >= bestLoad || (load > 0 && (load + events > worker.capacity || isSuspect || this.#isAlone[slot]))) continue
       best = slot
       bestLoad = load
     }
-    if (best === -1 || !this.#workers[best]!.offer(delivery)) return false
-    this.#isAlone[best] = delivery.isSuspect
-    return true
+    return best
   }
 
   flush(): void {
@@ -138,6 +151,14 @@ export class WorkerPool implements WorkerHost {
   onResult(worker: Worker, delivery: Delivery, result: Buffer): void {
     this.#failures[worker.id - this.#options.firstWorkerId] = 0
     this.#consumer.onResult(delivery, result)
+  }
+
+  onAck(delivery: Delivery, error: string | null): void {
+    this.#consumer.onAck(delivery, error)
+  }
+
+  onStream(delivery: Delivery, head: Answer): void {
+    this.#consumer.onStream(delivery, head)
   }
 
   onFailed(delivery: Delivery, error: Error): void {

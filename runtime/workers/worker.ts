@@ -1,5 +1,5 @@
-import type { Delivery } from '../dispatch/delivery.ts'
-import type { FunctionConfig } from '../../config/function-config.ts'
+import type { Answer, Delivery } from '../dispatch/delivery.ts'
+import type { ExplicitAckMode, FunctionConfig } from '../../config/function-config.ts'
 import type { Logger } from '../base/log.ts'
 
 /** One version of a function, on disk and ready to be started. */
@@ -35,6 +35,10 @@ export interface Worker {
   start(): Promise<void>
   /** False when it cannot take it now. */
   offer(delivery: Delivery): boolean
+  /** Gives all of them as one batch: the handler is called once. False: it cannot take them now, and has none of them. */
+  offerBatch(deliveries: readonly Delivery[]): boolean
+  /** Asks the handler to acknowledge what it has answered and not acknowledged; the worker goes on. */
+  drain?(): void
   /** It handles one event after the other, in the order they were given. Known once it serves. */
   readonly isSequential: boolean
   forEachInFlight(visit: (delivery: Delivery) => void): void
@@ -45,8 +49,15 @@ export interface Worker {
 }
 
 export interface WorkerHost {
-  /** The handler answered. `result` is a RESULT record owned by the receiver. */
+  /**
+   * The handler answered. `result` is a RESULT record owned by the receiver. With the flag noAck (and `explicitAckMode`) onAck follows;
+   * it may also have come before.
+   */
   onResult(worker: Worker, delivery: Delivery, result: Buffer): void
+  /** The handler acknowledged an event explicitly. `error`: why it failed instead. */
+  onAck(delivery: Delivery, error: string | null): void
+  /** The answer comes in parts, in `delivery.stream`; onResult follows when there are no more. */
+  onStream(delivery: Delivery, head: Answer): void
   /** The event failed (a time-out, say), and the worker goes on. */
   onFailed(delivery: Delivery, error: Error): void
   /**
@@ -63,12 +74,22 @@ export interface WorkerHost {
   log(level: number, message: string, fields: string): void
 }
 
+export interface TriggerInfo {
+  readonly name: string
+  readonly kind: string
+  readonly class: string
+}
+
 export interface WorkerOptions {
   readonly id: number
   readonly function: FunctionVersion
-  readonly trigger: { readonly name: string; readonly kind: string; readonly class: string }
+  /** Where its events come from; an event's `source` (AT.source) is an index of it. */
+  readonly triggers: readonly TriggerInfo[]
   readonly concurrency: number
   readonly eventTimeoutMs: number
+  /** The handler gets lists of events, by offerBatch only. */
+  readonly batch?: boolean
+  readonly explicitAckMode?: ExplicitAckMode
   /** No other worker of this function changes its state: the guest may keep a copy. */
   readonly stateExclusive: boolean
   readonly host: WorkerHost

@@ -66,7 +66,7 @@ test('every event is taken once and in the order of its key, whatever is release
 
 test('run-ahead takes events in the order they came, also those of one key', (t) => {
   const lanes = new KeyLanes()
-  lanes.isRunAhead = true
+  lanes.way = 'runAhead'
   const all = [delivery('a', 1), delivery('a', 2), delivery('b', 3)]
   for (const one of all) lanes.push(one)
   t.deepEqual([lanes.take(), lanes.take(), lanes.take()], all)
@@ -74,7 +74,7 @@ test('run-ahead takes events in the order they came, also those of one key', (t)
 
 test('run-ahead holds the key of a failed event, and what was ahead of it comes after it', (t) => {
   const lanes = new KeyLanes()
-  lanes.isRunAhead = true
+  lanes.way = 'runAhead'
   const [first, second, other, third] = [delivery('a', 1), delivery('a', 2), delivery('b', 3), delivery('a', 4)] as const
   for (const one of [first, second, other, third]) lanes.push(one)
   for (let i = 0; i < 3; i++) lanes.take()
@@ -95,11 +95,11 @@ test('lanes and run-ahead change into each other with events waiting and a key h
   for (const one of all) lanes.push(one)
   const failed = lanes.take()!
   lanes.hold(failed)
-  lanes.isRunAhead = true
+  lanes.way = 'runAhead'
   t.is(lanes.take(), all[2])
   t.is(lanes.take(), undefined)
   lanes.release(all[2]!)
-  lanes.isRunAhead = false
+  lanes.way = 'lanes'
   t.is(lanes.take(), undefined)
   lanes.untake(failed)
   t.is(lanes.take(), failed)
@@ -109,4 +109,78 @@ test('lanes and run-ahead change into each other with events waiting and a key h
   t.is(lanes.take(), all[3])
   lanes.release(all[3]!)
   t.is(lanes.size, 0)
+})
+
+test('batches take events in the order they came, and a key that is at a worker waits until all of it has ended', (t) => {
+  const lanes = new KeyLanes()
+  lanes.way = 'batches'
+  const [a1, b1, a2, a3, b2] = [delivery('a', 1), delivery('b', 2), delivery('a', 3), delivery('a', 4), delivery('b', 5)] as const
+  for (const one of [a1, b1, a2]) lanes.push(one)
+  const batch = [lanes.take()!, lanes.take()!, lanes.take()!]
+  t.deepEqual(batch, [a1, b1, a2])
+  for (const one of batch) lanes.given(one)
+  for (const one of [a3, b2]) lanes.push(one)
+  t.is(lanes.take(), undefined)
+  lanes.release(a1)
+  t.is(lanes.take(), undefined)
+  lanes.release(b1)
+  t.is(lanes.take(), b2)
+  lanes.release(a2)
+  t.is(lanes.take(), a3)
+})
+
+test('batches: an event that failed is tried again before what came with it and after it', (t) => {
+  const lanes = new KeyLanes()
+  lanes.way = 'batches'
+  const [first, second, third] = [delivery('a', 1), delivery('a', 2), delivery('a', 3)] as const
+  for (const one of [first, second, third]) lanes.push(one)
+  for (const one of [lanes.take()!, lanes.take()!]) lanes.given(one)
+  lanes.hold(first)
+  lanes.putBack(second)
+  t.is(lanes.take(), undefined)
+  lanes.untake(first)
+  t.is(lanes.take(), first)
+  lanes.given(first)
+  t.is(lanes.take(), undefined)
+  lanes.release(first)
+  t.deepEqual([lanes.take(), lanes.take()], [second, third])
+})
+
+test('batches: every event is given once, a key is never at two workers, and its order is kept', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(3), { maxLength: 100 }), fc.infiniteStream(fc.nat(3)), (keys, choices) => {
+      const lanes = new KeyLanes()
+      lanes.way = 'batches'
+      const ended: Delivery[] = []
+      const running: Delivery[][] = []
+      const step = () => {
+        if (choices.next().value % 2 === 0) {
+          const batch = [lanes.take(), lanes.take(), lanes.take()].filter((one) => one !== undefined)
+          for (const one of batch) {
+            if (running.flat().some((other) => other.key === one.key)) throw new Error(`key ${one.key} is in two batches`)
+            lanes.given(one)
+          }
+          if (batch.length > 0) running.push(batch)
+        } else if (running.length > 0) {
+          const [batch] = running.splice(choices.next().value % running.length, 1)
+          if (choices.next().value === 0) for (const one of batch!) lanes.putBack(one)
+          else {
+            for (const one of batch!) lanes.release(one)
+            ended.push(...batch!)
+          }
+        }
+      }
+      for (const [id, key] of keys.entries()) {
+        lanes.push(delivery(String(key), id + 1))
+        step()
+      }
+      while (lanes.size > 0) step()
+      for (const key of new Set(keys)) {
+        const ids = ended.filter((one) => one.key === String(key)).map((one) => one.inboxId)
+        if (ids.join() !== [...ids].sort((a, b) => a - b).join()) throw new Error(`key ${key} out of order: ${ids}`)
+      }
+      return ended.length === keys.length
+    }),
+  )
+  t.pass()
 })

@@ -3,8 +3,10 @@ import { findItem, itemsOf } from '../../event/head.ts'
 import { Flag, Kind, Tag } from '../../event/record.ts'
 import type { RecordView } from '../../shared-memory/channel.ts'
 import { toBytes, type Content } from './content.ts'
-import { Response, type TriggerInfo } from './guest-event.ts'
+import { type Event, type TriggerInfo } from './guest-event.ts'
 import type { GuestLink } from './guest-link.ts'
+import { Platform, QualifiedOffset } from './guest-platform.ts'
+import { Response } from './response.ts'
 
 export interface GuestInit {
   readonly protocol: number
@@ -16,11 +18,15 @@ export interface GuestInit {
   readonly stateExclusive: boolean
   readonly concurrency: number
   readonly logLevel: string
+  readonly batch?: boolean
+  readonly explicitAck?: boolean
 }
 
 export interface EmitOptions {
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** In a batch: which event it belongs to. Default: the first one. */
+  readonly event?: Event
 }
 
 const LEVELS: Record<string, number> = { debug: 10, info: 20, warn: 30, error: 40 }
@@ -35,6 +41,7 @@ export class Context {
   readonly function_name: string
   readonly function_version: string
   readonly Response = Response
+  readonly QualifiedOffset = QualifiedOffset
   readonly logger: ContextLogger
   readonly state: ContextState
   readonly platform: Platform
@@ -54,7 +61,7 @@ export class Context {
     this.#current = current
     this.logger = new ContextLogger(link, LEVELS[init.logLevel] ?? 20, () => this.#current.getStore())
     this.state = new ContextState(link, this.#requests, current, () => this.#answering())
-    this.platform = new Platform((name, body, options) => this.call_function(name, body, options))
+    this.platform = new Platform(link, init.explicitAck === true, (name, body, options) => this.call_function(name, body, options))
     this.callback = (answer) => this.#current.getStore()?.answer(answer)
   }
 
@@ -70,12 +77,20 @@ export class Context {
     return this.#trigger
   }
 
+  get trigger_name(): string {
+    return this.#trigger.name
+  }
+
+  get triggerName(): string {
+    return this.#trigger.name
+  }
+
   /** Appends to a stream: kept, with everything else this event does, when the handler has answered. */
   emit(stream: string, body: unknown, options: EmitOptions = {}): void {
     const content = toBytes(body, options.contentType)
     this.#link.head.add(Tag.stream, stream)
     this.#addOptions(content, options)
-    this.#link.send(Kind.emit, this.#ticket(), 0, content.bytes)
+    this.#link.send(Kind.emit, this.#ticket(options.event), 0, content.bytes)
   }
 
   /** Publishes on the device's broker, to clients and to functions that listen there. */
@@ -83,7 +98,7 @@ export class Context {
     const content = toBytes(body, options.contentType)
     this.#link.head.add(Tag.topic, topic)
     this.#addOptions(content, options)
-    this.#link.send(Kind.publish, this.#ticket(), 0, content.bytes, (options.qos ?? 1) | (options.retain ? 4 : 0))
+    this.#link.send(Kind.publish, this.#ticket(options.event), 0, content.bytes, (options.qos ?? 1) | (options.retain ? 4 : 0))
   }
 
   /** Calls another function of this device, without a network. */
@@ -107,8 +122,9 @@ export class Context {
     if (options.headers) for (const key of Object.keys(options.headers)) this.#link.head.add(Tag.header, options.headers[key]!, key)
   }
 
-  #ticket(): number {
-    return this.#answering().ticket
+  #ticket(event?: Event): number {
+    const { ticket } = this.#answering()
+    return event?.ticket ?? ticket
   }
 
   #answering(): Answering {
@@ -119,47 +135,12 @@ export class Context {
   }
 }
 
-type Callback = () => unknown
-
-/** context.platform: Nuclio's names. */
-class Platform {
-  readonly call_function: (name: string, body: unknown, options?: EmitOptions) => Promise<Response>
-  readonly callFunction: (name: string, body: unknown, options?: EmitOptions) => Promise<Response>
-  #onDrain: Callback | undefined
-  #onTermination: Callback | undefined
-  readonly setDrainCallback = (callback: Callback): void => this.set_drain_callback(callback)
-  readonly setTerminationCallback = (callback: Callback): void => this.set_termination_callback(callback)
-
-  constructor(call: Platform['call_function']) {
-    this.call_function = this.callFunction = call
-  }
-
-  /** Called, and awaited, when the worker has handled its last event. */
-  set_drain_callback(callback: Callback): void {
-    this.#onDrain = callback
-  }
-
-  /** Called after that, before the worker ends. */
-  set_termination_callback(callback: Callback): void {
-    this.#onTermination = callback
-  }
-
-  /** The worker ends: nothing of a callback's failure stops that. */
-  async stopped(logger: ContextLogger): Promise<void> {
-    for (const callback of [this.#onDrain, this.#onTermination]) {
-      try {
-        await callback?.()
-      } catch (error) {
-        logger.error('Drain or termination callback failed', { error: String(error) })
-      }
-    }
-  }
-}
-
 /** An event that is being handled. */
 export interface Answering {
   readonly ticket: number
   readonly answered: boolean
+  /** The level from which its log lines are wanted; 0: the function's own. */
+  readonly logLevel: number
   /** What it has changed in the state, encoded; null: deleted. */
   changes?: Map<string, Buffer | null>
   answer(value: unknown): void
@@ -272,7 +253,10 @@ class ContextLogger {
   }
 
   #log(level: number, message: string, rest: unknown[]): void {
-    if (level < this.#level) return
+    if (level < this.#level) {
+      const wanted = this.#current()?.logLevel ?? 0
+      if (wanted === 0 || level < wanted) return
+    }
     const fields = rest.length === 1 && typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : undefined
     const text = fields || rest.length === 0 ? String(message) : `${message} ${rest.map(String).join(' ')}`
     if (fields) this.#link.head.add(Tag.fields, JSON.stringify(fields).slice(0, 16_384))

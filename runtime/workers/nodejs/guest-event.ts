@@ -1,5 +1,5 @@
 import { uuidText } from '../../base/uuid.ts'
-import { bodyOf, getU64, headOf } from '../../event/event-writer.ts'
+import { bodyOf, getU64, headOf, logLevelOf } from '../../event/event-writer.ts'
 import { findItem, itemsOf } from '../../event/head.ts'
 import { AT, CLOCK_QUALITIES, CLOCK_SHIFT, Flag, Tag, type ClockQuality } from '../../event/record.ts'
 
@@ -44,6 +44,16 @@ export class Event {
       }
     }
     return this.#body
+  }
+
+  /** The number of this delivery at its worker. */
+  get ticket(): number {
+    return getU64(this.#record, AT.ticket)
+  }
+
+  /** The level from which its log lines are wanted; 0: the function's own. */
+  get logLevel(): number {
+    return logLevelOf(this.#record)
   }
 
   get rawBody(): Buffer {
@@ -145,42 +155,51 @@ export class Event {
     return CLOCK_QUALITIES[(this.#record[AT.flags]! & Flag.clockMask) >> CLOCK_SHIFT] ?? 'unset'
   }
 
+  /** The function's, as in Nuclio; events have none here. */
+  get version(): string {
+    return ''
+  }
+
+  /** No more events of its batch follow; always so outside of batches. */
+  get lastInBatch(): boolean {
+    return (this.#record[AT.flags]! & Flag.batchMore) === 0
+  }
+
+  get type_version(): string {
+    return this.typeVersion
+  }
+
+  get order_key(): string {
+    return this.orderKey
+  }
+
+  get shard_id(): number {
+    return this.shardId
+  }
+
+  get num_shards(): number {
+    return this.numShards
+  }
+
+  get monotonic_ns(): number {
+    return this.monotonicNs
+  }
+
+  get boot_id(): number {
+    return this.bootId
+  }
+
+  get clock_quality(): ClockQuality {
+    return this.clockQuality
+  }
+
+  get last_in_batch(): boolean {
+    return this.lastInBatch
+  }
+
   #text(tag: Tag): string {
     return findItem(headOf(this.#record), tag) ?? ''
   }
-}
-
-/** A full answer: `return new context.Response({ body, headers, contentType, statusCode })`, or Nuclio's positional form. */
-export class Response {
-  readonly body: unknown
-  readonly headers: Record<string, string>
-  readonly contentType: string | undefined
-  readonly statusCode: number
-
-  constructor(body: unknown = '', headers: Record<string, string> = {}, contentType?: string, statusCode = 200) {
-    if (isOptions(body)) {
-      this.body = body.body ?? ''
-      this.headers = body.headers ?? {}
-      this.contentType = body.contentType
-      this.statusCode = body.statusCode ?? 200
-    } else {
-      this.body = body
-      this.headers = headers
-      this.contentType = contentType
-      this.statusCode = statusCode
-    }
-  }
-}
-
-interface ResponseOptions {
-  body?: unknown
-  headers?: Record<string, string>
-  contentType?: string
-  statusCode?: number
-}
-
-function isOptions(value: unknown): value is ResponseOptions {
-  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && ('statusCode' in value || 'contentType' in value)
 }
 
 /** Names of headers have no case (RFC 9110 5.1). A name as it is written is found at once. */

@@ -1,11 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Kind } from '../../event/record.ts'
+import { Flag, Kind } from '../../event/record.ts'
 import type { Channel, RecordView } from '../../shared-memory/channel.ts'
-import { addError, EventAnswer } from './event-answer.ts'
+import { addError, EventAnswer, type AnswerOptions } from './event-answer.ts'
 import { Context, type Answering, type GuestInit } from './guest-context.ts'
 import { Event } from './guest-event.ts'
 import { GuestLink } from './guest-link.ts'
 import { loadHandler, type LoadedHandler } from './handler-file.ts'
+import { Streams } from './streamed-answer.ts'
 
 /**
  * A worker of a nodejs function, in a thread or in a process of its own: loads the handler, then answers events, many at once
@@ -18,6 +19,10 @@ export class Guest {
   #init!: GuestInit
   #context!: Context
   #loaded!: LoadedHandler
+  readonly #streams: Streams
+  #options!: AnswerOptions
+  /** Events of a batch that is not complete yet. */
+  #batch: Event[] = []
   #running = 0
   #stopping = false
   #ended = false
@@ -25,6 +30,7 @@ export class Guest {
   constructor(channel: Channel) {
     this.#channel = channel
     this.#link = new GuestLink(channel)
+    this.#streams = new Streams(this.#link)
   }
 
   start(): void {
@@ -45,7 +51,10 @@ export class Guest {
           this.#link.send(Kind.initFailed, 0, 500, null)
         })
         return
+      case Kind.credit:
+        return this.#streams.onCredit(view.ticket, view.body.readUInt32LE(0))
       case Kind.stop:
+        if (view.status === DRAIN_ONLY) return void this.#context.platform.drained(this.#onCallbackFailure)
         this.#stopping = true
         return this.#endWhenDone()
     }
@@ -54,22 +63,35 @@ export class Guest {
   async #load(): Promise<void> {
     this.#loaded = await loadHandler(this.#init.directory, this.#init.handler)
     this.#context = new Context(this.#init, this.#link, this.#current)
+    this.#options = {
+      streams: this.#streams,
+      silenceIsNoAnswer: this.#loaded.usesCallback,
+      onAnswered: this.#onAnswered,
+      onLateFailure: (error) => this.#context.logger.error(`Handler failed after it had answered: ${String(error)}`),
+    }
     if (this.#loaded.initContext) await this.#loaded.initContext(this.#context)
     this.#link.send(Kind.ready, 0, 0, READY)
   }
 
   #onEvent(view: RecordView): void {
     const event = new Event(view.record, this.#init.triggers[view.source] ?? this.#init.triggers[0]!)
+    if (this.#init.batch) return this.#collect(event, (view.flags & Flag.batchMore) !== 0)
     this.#running++
-    const answer = new EventAnswer(view.ticket, this.#link, {
-      silenceIsNoAnswer: this.#loaded.usesCallback,
-      onAnswered: this.#onAnswered,
-      onLateFailure: (error) => this.#context.logger.error(`Handler failed after it had answered: ${String(error)}`),
-    })
+    const answer = new EventAnswer(event, null, this.#link, this.#options)
     this.#current.run(answer, this.#runHandler, event, answer)
   }
 
-  readonly #runHandler = (event: Event, answer: EventAnswer): void => {
+  #collect(event: Event, isMore: boolean): void {
+    this.#batch.push(event)
+    if (isMore) return
+    const batch = this.#batch
+    this.#batch = []
+    this.#running++
+    const answer = new EventAnswer(batch[0]!, batch, this.#link, this.#options)
+    this.#current.run(answer, this.#runHandler, batch, answer)
+  }
+
+  readonly #runHandler = (event: Event | readonly Event[], answer: EventAnswer): void => {
     let returned: unknown
     try {
       returned = this.#loaded.handler(this.#context, event)
@@ -89,16 +111,21 @@ export class Guest {
     this.#endWhenDone()
   }
 
+  readonly #onCallbackFailure = (error: unknown): void =>
+    this.#context.logger.error('Drain or termination callback failed', { error: String(error) })
+
   #endWhenDone(): void {
     if (!this.#stopping || this.#running > 0 || this.#ended) return
     this.#ended = true
-    void this.#context.platform.stopped(this.#context.logger).then(() => {
+    void this.#context.platform.stopped(this.#onCallbackFailure).then(() => {
       this.#channel.flush()
       setImmediate(() => process.exit(0))
     })
   }
 }
 
+/** STOP's status: acknowledge what is to be acknowledged, and go on. */
+const DRAIN_ONLY = 1
 const READY = Buffer.from('{"guest":"nodejs","mode":"async"}')
 
 function isPromise(value: unknown): value is Promise<unknown> {

@@ -5,7 +5,7 @@ import { InputError } from '../../base/errors.ts'
 import type { Context } from './guest-context.ts'
 import type { Event } from './guest-event.ts'
 
-export type Handler = (context: Context, event: Event) => unknown
+export type Handler = (context: Context, event: Event | readonly Event[]) => unknown
 
 export interface LoadedHandler {
   readonly handler: Handler

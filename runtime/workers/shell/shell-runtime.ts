@@ -4,11 +4,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { codeOf, FunctionError } from '../../base/errors.ts'
 import type { Delivery } from '../../dispatch/delivery.ts'
 import { bodyOf } from '../../event/event-writer.ts'
+import { AT, Flag } from '../../event/record.ts'
 import { resultRecord } from '../../event/result-record.ts'
 import { functionEnvironment, killGroup } from '../child.ts'
 import { InFlight } from '../in-flight.ts'
 import { forwardLines } from '../output-lines.ts'
-import type { Runtime, Worker, WorkerOptions } from '../worker.ts'
+import type { Runtime, TriggerInfo, Worker, WorkerOptions } from '../worker.ts'
+import { CLOUDEVENTS_BATCH, cloudEventsBatch } from './cloud-events-batch.ts'
 import { eventEnvironment } from './event-environment.ts'
 
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
@@ -34,7 +36,7 @@ class ShellWorker implements Worker {
     this.id = options.id
     this.capacity = options.concurrency
     this.#options = options
-    this.#inFlight = new InFlight(options.eventTimeoutMs, (late) => this.#onTimeout(late))
+    this.#inFlight = new InFlight(options.eventTimeoutMs, (late, ticket) => this.#onTimeout(late, ticket))
   }
 
   get inFlight(): number {
@@ -72,9 +74,24 @@ class ShellWorker implements Worker {
 
   offer(delivery: Delivery): boolean {
     if (this.#draining || this.#inFlight.size >= this.capacity) return false
-    const ticket = this.#nextTicket++
-    this.#inFlight.add(ticket, delivery)
-    this.#run(ticket, delivery)
+    delivery.batch = 0
+    this.#run([delivery], this.#environment(delivery), bodyOf(delivery.record))
+    return true
+  }
+
+  /** One program for all of them: a JSON array of CloudEvents on its stdin, and what it prints is the answer of each. */
+  offerBatch(batch: readonly Delivery[]): boolean {
+    const held = this.#inFlight.size
+    if (this.#draining || (held > 0 && held + batch.length > this.capacity)) return false
+    const { config } = this.#options.function
+    const env = {
+      ...functionEnvironment(config.env),
+      NUCLIO_EVENT_CONTENT_TYPE: CLOUDEVENTS_BATCH,
+      NUCLIO_EVENT_COUNT: String(batch.length),
+    }
+    const records = batch.map(({ record }) => record)
+    for (const delivery of batch) delivery.batch = this.#nextTicket
+    this.#run(batch, env, cloudEventsBatch(records, this.#triggerOf))
     return true
   }
 
@@ -94,9 +111,22 @@ class ShellWorker implements Worker {
     clearTimeout(timer)
   }
 
-  #run(ticket: number, delivery: Delivery): void {
+  readonly #triggerOf = (record: Buffer): TriggerInfo => {
+    const { triggers } = this.#options
+    return triggers[record.readUInt16LE(AT.source)] ?? triggers[0]!
+  }
+
+  #environment({ record, attempt }: Delivery): Record<string, string | undefined> {
+    return {
+      ...functionEnvironment(this.#options.function.config.env),
+      ...eventEnvironment(record, attempt, this.#triggerOf(record)),
+    }
+  }
+
+  #run(batch: readonly Delivery[], env: Record<string, string | undefined>, input: Buffer): void {
     const { config, directory } = this.#options.function
-    const env = { ...functionEnvironment(config.env), ...eventEnvironment(delivery.record, delivery.attempt, this.#options.trigger) }
+    const ticket = this.#nextTicket
+    for (const delivery of batch) this.#inFlight.add(this.#nextTicket++, delivery)
     const child = spawn(this.#command, this.#arguments, { cwd: directory, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
     this.#children.set(ticket, child)
     const output: Buffer[] = []
@@ -117,39 +147,50 @@ class ShellWorker implements Worker {
     })
     // A program that does not read its input closes the pipe: that is its right.
     child.stdin.on('error', () => {})
-    child.stdin.end(bodyOf(delivery.record))
+    child.stdin.end(input)
     child.on('error', (error) => {
       const reason = codeOf(error) === 'ENOENT' ? `there is no program "${config.handler}"` : error.message
-      this.#answer(ticket, delivery, 500, EMPTY, `Cannot run the program: ${reason}`)
+      this.#answer(ticket, batch, 500, EMPTY, `Cannot run the program: ${reason}`)
     })
     child.on('close', (code, signal) => {
       killGroup(child.pid)
       if (failure === '' && signal) failure = `Program was killed by ${signal}`
       if (failure === '' && code !== 0) failure = `Program ended with exit code ${code}${lastError ? `: ${lastError}` : ''}`
-      this.#answer(ticket, delivery, failure === '' ? 200 : 500, Buffer.concat(output), failure === '' ? undefined : failure)
+      this.#answer(ticket, batch, failure === '' ? 200 : 500, Buffer.concat(output), failure === '' ? undefined : failure)
     })
   }
 
-  #answer(ticket: number, delivery: Delivery, status: number, body: Buffer, error: string | undefined): void {
-    this.#children.delete(ticket)
-    if (this.#inFlight.get(ticket) !== delivery) return
-    this.#inFlight.remove(ticket)
+  /** The same for each event of the batch that began with `first`. */
+  #answer(first: number, batch: readonly Delivery[], status: number, body: Buffer, error: string | undefined): void {
+    this.#children.delete(first)
     const { 'Content-Type': type, 'content-type': lower, ...headers } = this.#headers
-    this.#options.host.onResult(this, delivery, resultRecord({ status, contentType: type ?? lower ?? 'text/plain', headers, body, error }))
+    for (const [place, delivery] of batch.entries()) {
+      if (this.#inFlight.get(first + place) !== delivery) continue
+      this.#inFlight.remove(first + place)
+      const result = resultRecord({ status, contentType: type ?? lower ?? 'text/plain', headers, body, error })
+      if (batch.length > 1) result[AT.flags]! |= Flag.batchFailed
+      this.#options.host.onResult(this, delivery, result)
+    }
     if (this.#inFlight.size === 0) this.#draining?.resolve()
   }
 
-  #onTimeout(late: Delivery): void {
-    for (const [ticket, child] of this.#children) {
-      if (this.#inFlight.get(ticket) !== late) continue
-      killGroup(child.pid)
+  /** Of a batch, nobody knows which event took so long: it has failed as a whole. */
+  #onTimeout(late: Delivery, ticket: number): void {
+    const { host, eventTimeoutMs } = this.#options
+    const error = `Program did not end within ${eventTimeoutMs} ms`
+    if (late.batch !== 0) {
+      const batch: Delivery[] = []
+      this.#inFlight.forEach((delivery) => delivery.batch === late.batch && batch.push(delivery))
+      killGroup(this.#children.get(late.batch)?.pid)
+      this.#answer(late.batch, batch, 500, EMPTY, error)
+    } else {
+      killGroup(this.#children.get(ticket)?.pid)
       this.#children.delete(ticket)
       this.#inFlight.remove(ticket)
-      this.#inFlight.rearm()
-      this.#options.host.onFailed(late, new FunctionError('event-timeout', `Program did not end within ${this.#options.eventTimeoutMs} ms`))
-      if (this.#inFlight.size === 0) this.#draining?.resolve()
-      return
+      host.onFailed(late, new FunctionError('event-timeout', error))
     }
+    this.#inFlight.rearm()
+    if (this.#inFlight.size === 0) this.#draining?.resolve()
   }
 }
 

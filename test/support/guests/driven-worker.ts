@@ -65,7 +65,7 @@ export class DrivenWorker {
     this.worker = runtime.createWorker({
       id: 3,
       function: version,
-      trigger: { name: 'sensors', kind: 'mqtt', class: 'async' },
+      triggers: [{ name: 'sensors', kind: 'mqtt', class: 'async' }],
       concurrency: 1024,
       eventTimeoutMs: 30_000,
       stateExclusive: false,
@@ -131,6 +131,8 @@ export class DrivenWorker {
   #host(): WorkerHost {
     return {
       onResult: (_worker, delivery, result) => this.#onResult(delivery, result),
+      onAck: () => {},
+      onStream: () => {},
       onFailed: (delivery, error) => {
         this.#waiting.get(delivery)?.reject(error)
         this.#waiting.delete(delivery)

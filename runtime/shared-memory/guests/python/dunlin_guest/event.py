@@ -154,6 +154,7 @@ class RingEvent(Event):
     qos = _Lazy(lambda event: event._header[2] & record.QOS_MASK)
     retain = _Lazy(lambda event: event._header[2] & record.RETAIN != 0)
     replayed = _Lazy(lambda event: event._header[2] & record.REPLAYED != 0)
+    last_in_batch = _Lazy(lambda event: event._header[2] & record.BATCH_MORE == 0)
     clock_quality = _Lazy(lambda event: record.CLOCK_QUALITIES[event._header[2] >> record.CLOCK_SHIFT])
 
 

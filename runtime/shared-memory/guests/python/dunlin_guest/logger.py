@@ -11,20 +11,21 @@ MESSAGE_BYTES_MAX = 16_384
 class Logger:
     """`send(level, ticket-less message bytes, head bytes)` is the worker's. Nuclio's names: info, info_with, get_child."""
 
-    def __init__(self, send, level="info", name=None):
-        self._send, self._name = send, name
+    def __init__(self, send, level="info", name=None, wanted=None):
+        # wanted(): the level from which lines of the event being handled are wanted; 0: as set.
+        self._send, self._name, self._wanted = send, name, wanted
         self.set_level(level)
 
     def set_level(self, level):
         self._level = LEVELS.get(level, 20)
 
     def get_child(self, name):
-        child = Logger(self._send, name=f"{self._name}.{name}" if self._name else name)
+        child = Logger(self._send, name=f"{self._name}.{name}" if self._name else name, wanted=self._wanted)
         child._level = self._level
         return child
 
     def _log(self, level, message, args, fields):
-        if level < self._level:
+        if level < self._level and not (self._wanted and 0 < self._wanted() <= level):
             return
         message = str(message)
         if args:

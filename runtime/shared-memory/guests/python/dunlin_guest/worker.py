@@ -77,7 +77,7 @@ def load_handler(init):
 
 
 def is_async(handler):
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in (handler, getattr(handler, "__call__", None)))
 
 
 def failure_head(error):
@@ -104,14 +104,23 @@ class Worker:
         triggers = [TriggerInfo(each.get("class", ""), each.get("kind", ""), each.get("name", "")) for each in init.get("triggers", ())]
         RingEvent._triggers = tuple(triggers)
         self.cache = StateCache(bool(init.get("stateExclusive")))
-        self.platform = Platform(self.request)
-        self.logger = Logger(self._log, init.get("logLevel", "info"))
+        self.is_batch = bool(init.get("batch"))
+        self.platform = Platform(self.request, self.acknowledge if init.get("explicitAck") else None)
+        self.logger = Logger(self._log, init.get("logLevel", "info"), wanted=self._wanted_level)
         state = self.state_class(self.cache, self.current, self.write_for, self.request)
         self.context = Context(init, self.logger, state, self.platform, self.current, self.write_for, triggers)
         self._late_logs = []
 
     def write_for(self, kind, event, head, body, flags=0):
         self.write(kind, flags, 0, event._record[8:16], head, body)
+
+    def acknowledge(self, *entry):
+        self.write(*entry)
+        self.channel.outbox.ring()
+
+    def _wanted_level(self):
+        event = self.current(None)
+        return 0 if event is None else event._record[7]
 
     def _log(self, level, head, body):
         event = self.current(None)
@@ -127,13 +136,21 @@ class Worker:
         if len(self._late_logs) < LATE_LOGS_MAX:
             self._late_logs.append(entry)
 
+    def drained(self):
+        return self._call_back(self.platform.on_drain)
+
     def stopped(self):
         for callback in (self.platform.on_drain, self.platform.on_termination):
-            if callback is not None:
-                try:
-                    callback()
-                except Exception as error:
-                    self.logger.error_with("Drain or termination callback failed", error=repr(error))
+            self._call_back(callback)
+
+    def _call_back(self, callback):
+        try:
+            return None if callback is None else callback()
+        except Exception as error:
+            self.callback_failed(error)
+
+    def callback_failed(self, error):
+        self.logger.error_with("Drain or termination callback failed", error=repr(error))
 
 
 # Lines kept while the ring is full or busy; more are dropped.

@@ -7,14 +7,17 @@ import threading
 from collections import deque
 
 from . import record
+from .answers import Stream, batch_failure, batch_results
 from .event import RingEvent
-from .response import encode_answer
+from .response import encode_answer, parts_of
 from .state import AsyncState
 from .worker import Worker, failure_head
 
 READ_RECORDS_MAX = 256
 # READY's status: many events at a time.
 CONCURRENT = 0
+# STOP's status: acknowledge what is to be acknowledged, and go on.
+DRAIN_ONLY = 1
 _NONE = object()
 _current = contextvars.ContextVar("dunlin_event", default=None)
 
@@ -30,6 +33,7 @@ class AsyncWorker(Worker):
         self._waiting, self._unsent = deque(), deque()
         self._tasks, self._answers = set(), {}
         self._requests = 0
+        self._batch, self._streams = [], {}
         self._is_flushing = False
         self._loop = None
         self._main_ident = threading.get_ident()
@@ -102,7 +106,8 @@ class AsyncWorker(Worker):
             return 1
         self.write(record.READY, 0, CONCURRENT, init_ticket, b"", b'{"guest":"python","mode":"async"}')
         await self._stopped
-        self.stopped()
+        await self._call_back_async(self.platform.on_drain)
+        await self._call_back_async(self.platform.on_termination)
         while self._unsent:
             self._flush()
             await asyncio.sleep(0.005)
@@ -137,41 +142,123 @@ class AsyncWorker(Worker):
                 self.cache.clear()
             if data[5] & record.EXTERNAL_BODY:
                 event._raw = self.channel.reader.body_of(data)
+            if self.is_batch:
+                self._batch.append(event)
+                if data[5] & record.BATCH_MORE:
+                    return
+                event, self._batch = self._batch, []
             if len(self._tasks) < self._concurrency:
                 self._start(event)
             else:
                 self._waiting.append(event)
+        elif kind == record.CREDIT:
+            self._on_credit(data)
         elif kind in (record.STATE_VALUE, record.CALL_RESULT):
             future = self._answers.get(data[8:16])
             if future is not None and not future.done():
                 future.set_result((data[5], int.from_bytes(data[6:8], "little"), data, self.channel.reader.body_of(data)))
         elif kind == record.STOP:
+            if data[6] == DRAIN_ONLY:
+                self._draining = self._loop.create_task(self._call_back_async(self.platform.on_drain))
+                return
             self._is_stopping = True
             self._check_stopped()
 
     _is_stopping = False
 
     def _start(self, event):
-        task = self._loop.create_task(self._handle(event))
+        task = self._loop.create_task(self._handle_batch(event) if self.is_batch else self._handle(event))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def _handle(self, event):
         _current.set(event)
         try:
-            answer = await self.handler(self.context, event)
-            status, head, body = encode_answer(answer)
+            answer = self.handler(self.context, event)
+            parts = parts_of(answer)
+            if parts is None:
+                answer = await answer
+                parts = parts_of(answer)
+            if parts is None:
+                status, head, body, flags = encode_answer(answer)
+            else:
+                status, head, body, flags = await self._send_parts(answer, parts, event._record[8:16])
             if event._state is not None and status < 500:
                 self.cache.commit(event._state)
         except (Exception, asyncio.CancelledError) as error:
-            status, head, body = 500, failure_head(error), b""
+            status, head, body, flags = 500, failure_head(error), b"", 0
         event._done = True
         try:
-            self.write(record.RESULT, 0, status, event._record[8:16], head, body)
+            self.write(record.RESULT, flags, status, event._record[8:16], head, body)
         except (ValueError, OSError) as error:
             # Too large, or no room for a large body: what the event did is not committed after all.
             self.cache.clear()
             self.write(record.RESULT, 0, 500, event._record[8:16], failure_head(error), b"")
+
+    async def _handle_batch(self, events):
+        _current.set(events[0])
+        try:
+            results = batch_results(await self.handler(self.context, events), events)
+        except (Exception, asyncio.CancelledError) as error:
+            results = batch_failure(error, events)
+        for event, (status, head, body, flags) in zip(events, results):
+            event._done = True
+            if event._state is not None and status < 500:
+                self.cache.commit(event._state)
+            try:
+                self.write(record.RESULT, flags, status, event._record[8:16], head, body)
+            except (ValueError, OSError) as error:
+                self.cache.clear()
+                self.write(record.RESULT, 0, 500, event._record[8:16], failure_head(error), b"")
+
+    async def _send_parts(self, answer, parts, ticket):
+        """Sends an answer in parts; returns its RESULT. A reader that is gone cancels it where it waits, which closes the generator."""
+        stream = Stream(ticket, answer)
+        stream.task, stream.room = asyncio.current_task(), asyncio.Event()
+        self._streams[ticket] = stream
+        try:
+            entry = stream.first()
+            if entry is not None:
+                self.write(*entry)
+            async for part in parts if hasattr(parts, "__aiter__") else _in_turns(parts):
+                body = stream.pieces(part)
+                while len(body):
+                    while not stream.credit:
+                        stream.room.clear()
+                        await stream.room.wait()
+                    entry, body = stream.chunk(body)
+                    self.write(*entry)
+            entry = stream.last()
+            if entry is not None:
+                self.write(*entry)
+        except asyncio.CancelledError:
+            if not stream.is_cancelled:
+                raise
+        finally:
+            del self._streams[ticket]
+            close = getattr(parts, "aclose", None)
+            if close is not None:
+                await close()
+            elif hasattr(parts, "close"):
+                parts.close()
+        return 200, b"", b"", stream.flags
+
+    def _on_credit(self, data):
+        stream = self._streams.get(data[8:16])
+        if stream is None or stream.is_cancelled:
+            return
+        stream.on_credit(data)
+        stream.room.set()
+        if stream.is_cancelled:
+            stream.task.cancel()
+
+    async def _call_back_async(self, callback):
+        pending = self._call_back(callback)
+        if asyncio.iscoroutine(pending):
+            try:
+                await pending
+            except Exception as error:
+                self.callback_failed(error)
 
     def _ended(self, task):
         self._tasks.discard(task)
@@ -182,3 +269,10 @@ class AsyncWorker(Worker):
     def _check_stopped(self):
         if self._is_stopping and not self._tasks and not self._waiting and not self._stopped.done():
             self._stopped.set_result(None)
+
+
+async def _in_turns(parts):
+    """A plain generator in an async handler: others get their turn between its parts."""
+    for part in parts:
+        yield part
+        await asyncio.sleep(0)

@@ -5,8 +5,9 @@ import time
 from collections import deque
 
 from . import record
+from .answers import Stream, batch_failure, batch_results
 from .event import RingEvent
-from .response import encode_answer
+from .response import encode_answer, parts_of
 from .state import State
 from .worker import Worker, failure_head
 
@@ -16,6 +17,8 @@ BURST_NS = 200_000
 
 # READY's status: one event at a time, in order.
 SEQUENTIAL = 1
+# STOP's status: acknowledge what is to be acknowledged, and go on.
+DRAIN_ONLY = 1
 _NONE = object()
 
 
@@ -26,6 +29,8 @@ class SyncWorker(Worker):
         self._event = None
         self._queue = deque()
         self._requests = 0
+        self._batch = []
+        self._stream = None
         self._main_ident = threading.get_ident()
         super().__init__(channel, init, handler)
         self.write = channel.outbox.write
@@ -62,11 +67,86 @@ class SyncWorker(Worker):
                         reader.wake_up()
                         raise TimeoutError("The function called did not answer in time")
                     reader.wake_up()
+            elif data[4] == record.CREDIT:
+                self._on_credit(data)
             elif data[4] not in (record.STATE_VALUE, record.CALL_RESULT):
                 # The body too: once its room is given back, the agent may write its file again.
                 self._queue.append((data, reader.body_of(data) if data[5] & record.EXTERNAL_BODY else None))
             elif data[8:16] == ticket:
                 return data
+
+    def _on_credit(self, data):
+        if self._stream is not None and data[8:16] == self._stream.ticket:
+            self._stream.on_credit(data)
+
+    def _send_parts(self, answer, parts, ticket):
+        """Sends an answer in parts; returns its RESULT. While nobody reads, this worker waits: its handler does one thing at a time."""
+        stream = self._stream = Stream(ticket, answer)
+        try:
+            entry = stream.first()
+            if entry is not None:
+                self._send_chunk(entry)
+            for part in parts:
+                body = stream.pieces(part)
+                while len(body) and not stream.is_cancelled:
+                    self._look_for_credit(stream)
+                    if not stream.is_cancelled:
+                        entry, body = stream.chunk(body)
+                        self._send_chunk(entry)
+                if stream.is_cancelled:
+                    break
+            entry = stream.last()
+            if entry is not None:
+                self._send_chunk(entry)
+            return 200, b"", b"", stream.flags
+        finally:
+            self._stream = None
+            if hasattr(parts, "close"):
+                parts.close()
+
+    def _send_chunk(self, entry):
+        self.write(*entry)
+        self.channel.outbox.ring()
+
+    def _look_for_credit(self, stream):
+        """Reads what is there, and waits while there is no credit; events that come wait in the queue."""
+        reader, doorbell = self.channel.reader, self.channel.doorbell
+        while True:
+            data = reader.next()
+            if data is not None:
+                if data[4] == record.CREDIT:
+                    self._on_credit(data)
+                else:
+                    self._queue.append((data, reader.body_of(data) if data[5] & record.EXTERNAL_BODY else None))
+                continue
+            if stream.credit or stream.is_cancelled:
+                return
+            reader.release()
+            if reader.sleep():
+                doorbell.wait()
+                reader.wake_up()
+
+    def _handle_batch(self, event):
+        """Collects the events of a batch; with the last one the handler gets them all."""
+        self._batch.append(event)
+        if event._record[5] & record.BATCH_MORE:
+            return
+        events, self._batch = self._batch, []
+        self._event = events[0]
+        try:
+            results = batch_results(self.handler(self.context, events), events)
+        except Exception as error:
+            results = batch_failure(error, events)
+        self._event = None
+        for each, (status, head, body, flags) in zip(events, results):
+            if each._state is not None and status < 500:
+                self.cache.commit(each._state)
+            try:
+                self.write(record.RESULT, flags, status, each._record[8:16], head, body)
+            except (ValueError, OSError) as error:
+                self.cache.clear()
+                self.write(record.RESULT, 0, 500, each._record[8:16], failure_head(error), b"")
+        self.channel.outbox.ring()
 
     def run(self, init_ticket, init_context):
         try:
@@ -95,6 +175,7 @@ class SyncWorker(Worker):
         now = time.perf_counter_ns
         new, lengths = object.__new__, record.LENGTHS.unpack_from
         EVENT, RESULT, WRAP, STOP = record.EVENT, record.RESULT, record.WRAP, record.STOP
+        is_batch, handle_batch, send_parts = self.is_batch, self._handle_batch, self._send_parts
         count, since = 0, now()
         while True:
             if queue:
@@ -118,7 +199,10 @@ class SyncWorker(Worker):
                 continue
             if data[4] != EVENT:
                 if data[4] == STOP:
-                    return
+                    if data[6] != DRAIN_ONLY:
+                        return
+                    self.drained()
+                    ring()
                 continue
             event = new(RingEvent)
             event._record = data
@@ -132,21 +216,28 @@ class SyncWorker(Worker):
                     event.body = data[body_at:body_at + body_length]
             if data[58] > 1 or data[6]:
                 self.cache.clear()
+            if is_batch:
+                handle_batch(event)
+                continue
             self._event = event
             try:
                 answer = handler(context, event)
                 if type(answer) is bytes:
-                    status, head, body = 200, b"", answer
+                    status, head, body, flags = 200, b"", answer, 0
                 else:
-                    status, head, body = encode_answer(answer)
+                    parts = parts_of(answer)
+                    if parts is None:
+                        status, head, body, flags = encode_answer(answer)
+                    else:
+                        status, head, body, flags = send_parts(answer, parts, data[8:16])
                 if event._state is not None and status < 500:
                     commit(event._state)
             except Exception as error:
-                status, head, body = 500, failure_head(error), b""
+                status, head, body, flags = 500, failure_head(error), b"", 0
             self._event = None
             try:
-                if not try_write(RESULT, 0, status, data[8:16], head, body):
-                    write(RESULT, 0, status, data[8:16], head, body)
+                if not try_write(RESULT, flags, status, data[8:16], head, body):
+                    write(RESULT, flags, status, data[8:16], head, body)
             except (ValueError, OSError) as error:
                 # Too large, or no room for a large body: what the event did is not committed after all.
                 self.cache.clear()

@@ -1,0 +1,63 @@
+import type { Delivery } from './delivery.ts'
+
+/** Events of one pipeline that were answered and not acknowledged, at the most; beyond, no new event is started. */
+export const UNACKNOWLEDGED_MAX = 1_024
+
+/**
+ * Events that were answered and wait for their explicit acknowledgement, oldest first, with one exact timer for all of them, and none
+ * while there are none.
+ */
+export class Unacknowledged {
+  readonly #waiting = new Map<Delivery, { readonly result: Buffer; readonly sinceMs: number }>()
+  readonly #onTimeout: (delivery: Delivery) => void
+  #timeoutMs = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(onTimeout: (delivery: Delivery) => void) {
+    this.#onTimeout = onTimeout
+  }
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  set timeoutMs(value: number) {
+    this.#timeoutMs = value
+  }
+
+  add(delivery: Delivery, result: Buffer): void {
+    this.#waiting.set(delivery, { result, sinceMs: performance.now() })
+    this.#timer ??= setTimeout(this.#check, this.#timeoutMs)
+  }
+
+  /** The acknowledgement came: the event's answer; undefined: it does not wait for one. */
+  take(delivery: Delivery): Buffer | undefined {
+    const found = this.#waiting.get(delivery)
+    if (!found) return undefined
+    this.#waiting.delete(delivery)
+    delivery.forget = null
+    if (this.#waiting.size === 0) this.close()
+    return found.result
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  readonly #check = (): void => {
+    this.#timer = undefined
+    const nowMs = performance.now()
+    for (const [delivery, { sinceMs }] of this.#waiting) {
+      const leftMs = sinceMs + this.#timeoutMs - nowMs
+      if (leftMs > 0.5) {
+        this.#timer ??= setTimeout(this.#check, Math.ceil(leftMs))
+        return
+      }
+      const { forget } = delivery
+      this.take(delivery)
+      forget?.()
+      this.#onTimeout(delivery)
+    }
+  }
+}
