@@ -11,7 +11,7 @@ export const SET_BACK_MAX_MS = 3 * 3_600_000
 /** Missed ticks are counted up to here. */
 const MISSED_COUNT_MAX = 1_000
 /** How long a tick that was not taken (disk full) waits. */
-export const RETRY_MS = 5_000
+export const RETRY_MS = 2_000
 
 export interface ScheduleRunOptions {
   readonly next: NextTick

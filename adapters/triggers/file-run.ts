@@ -17,7 +17,7 @@ const WANTED_MAX = 10_000
 const UNCOMMITTED_MAX = 16
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024
 /** What went wrong with a file (no permission, full store) is tried again after this time. */
-export const RETRY_MS = 5_000
+export const RETRY_MS = 2_000
 /** Files put away whose folders are not synced and whose notes are not removed yet. */
 const UNSYNCED_MAX = 64
 

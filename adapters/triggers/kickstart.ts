@@ -3,7 +3,7 @@ import { givenRecord } from './given-record.ts'
 import type { TriggerOf, TriggerServices } from './registry.ts'
 
 /** How long an event that was not accepted (disk full) waits for the next try. */
-const RETRY_MS = 5_000
+const RETRY_MS = 1_000
 
 /**
  * One event when the function starts, or once for each version. A version's event is noted after its commit: an agent that is
