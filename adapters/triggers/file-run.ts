@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs'
 import path from 'node:path'
+import { crashPoint } from '../../runtime/base/crash-point.ts'
 import { codeOf } from '../../runtime/base/errors.ts'
 import { Tag } from '../../runtime/event/record.ts'
 import type { TriggerContext } from '../../runtime/functions/trigger.ts'
@@ -236,8 +237,11 @@ export class FileRun {
   }
 
   async #committed(file: string, signature: string): Promise<void> {
+    crashPoint('file:after-commit')
     await this.#handled.add(file, signature)
+    crashPoint('file:after-note')
     if (this.#config.after !== 'keep') await this.#put(file, signature)
+    crashPoint('file:after-move')
   }
 
   /** Removes or moves a file whose event is committed. It is remembered until its folder is synced. */

@@ -17,6 +17,9 @@ export const CRASH_POINTS = [
   'deploy:before-current',
   'deploy:after-current',
   'deploy:before-cleaning',
+  'file:after-commit',
+  'file:after-note',
+  'file:after-move',
 ] as const
 export type CrashPoint = (typeof CRASH_POINTS)[number]
 
