@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { UuidSource } from '../base/uuid.ts'
 import { bodyOf, getU64, headOf, putU64 } from '../event/event-writer.ts'
 import { findItem } from '../event/head.ts'
+import { withHeadItems } from '../event/with-head-items.ts'
 import { AT, CLOCK_QUALITIES, CLOCK_SHIFT, Kind, Tag } from '../event/record.ts'
 import { RECORD_BYTES_MAX, STATE_KEY_BYTES_MAX } from '../store/limits.ts'
 import type { SettleDone, Store } from '../store/store.ts'
@@ -20,6 +21,8 @@ export interface OutcomeParts {
   readonly ids: UuidSource
   /** Takes a PUBLISH record to the local broker and to the triggers that listen there. */
   readonly publish: (record: Buffer, functionName: string) => void
+  /** Head items that every row of a stream gets beside its own. */
+  readonly label?: () => Uint8Array | undefined
 }
 
 /**
@@ -86,7 +89,8 @@ export class OutcomeWriter {
 
   #emit(stream: number, record: Buffer): void {
     this.#stamp(record)
-    this.#parts.store.emit(stream, record)
+    const label = this.#parts.label?.()
+    this.#parts.store.emit(stream, label ? withHeadItems(record, label) : record)
     this.touched.add(stream)
   }
 

@@ -3,6 +3,8 @@ import { PRODUCTION, slotName } from '../../config/routes.ts'
 import type { Logger } from '../base/log.ts'
 import { Pipeline, type PipelineCounters, type PipelineParts, type PipelineSettings } from '../dispatch/pipeline.ts'
 import { StateCache } from '../dispatch/state-cache.ts'
+import { HeadWriter } from '../event/head.ts'
+import { Tag } from '../event/record.ts'
 import type { FunctionVersion } from '../workers/worker.ts'
 import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
 import { makePools, type PoolParts } from './function-pools.ts'
@@ -50,12 +52,14 @@ export class AliasHost {
   readonly #lines = new Map<string, Line>()
   #state: StateCache | undefined
   #current: FunctionVersion | undefined
+  /** What tells a row of a version under test from production's; production's have none. */
+  #label: Buffer | undefined
   #workersMade = 0
 
   constructor(functionName: string, alias: string, parts: PipelineParts & PoolParts) {
     this.alias = alias
     this.#functionName = functionName
-    this.#parts = parts
+    this.#parts = { ...parts, label: () => this.#label }
     this.#logger = parts.logger.child({ function: functionName, ...(alias === PRODUCTION ? {} : { alias }) })
   }
 
@@ -97,6 +101,7 @@ export class AliasHost {
     // Those that did not end in time are lost to the old workers and given to the new ones.
     await Promise.all([...old].map((pool) => pool.stop(0)))
     this.#current = version
+    if (this.alias !== PRODUCTION) this.#label = labelOf(this.alias, version.version)
     for (const [name, line] of this.#lines) {
       const config = version.config.triggers.find((trigger) => trigger.name === name)
       const pool = pools.get(name)
@@ -178,6 +183,12 @@ export class AliasHost {
       this.#lines.delete(name)
     }
   }
+}
+
+/** Headers of rows in streams; readers of events at the hub see them. */
+function labelOf(alias: string, version: string): Buffer {
+  const items = new HeadWriter().add(Tag.header, alias, 'dunlin-alias').add(Tag.header, version, 'dunlin-version')
+  return Buffer.from(items.bytes())
 }
 
 function settingsOf({ config, version }: FunctionVersion, trigger: TriggerConfig): PipelineSettings {

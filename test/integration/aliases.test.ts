@@ -1,5 +1,8 @@
 import test, { type ExecutionContext } from 'ava'
 import { request } from 'node:http'
+import { bodyOf, headOf } from '../../runtime/event/event-writer.ts'
+import { itemsOf } from '../../runtime/event/head.ts'
+import { Tag } from '../../runtime/event/record.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -191,6 +194,24 @@ test.serial('aliases have a state each', withRig, async (t, rig) => {
   t.like(await rig.invoke('f@gone', ''), { status: 404 })
 })
 
+test.serial('rows of a version under test say so in their headers, those of production have none', withRig, async (t, rig) => {
+  const answers = `  outputStream: answers`
+  await rig.processor.activate(rig.version(spec(MQTT, answers), says('one')))
+  await rig.processor.activate(rig.version(spec(MQTT, answers), says('two')), 'test')
+  await rig.processor.setDeviceRoutes('f', [{ topic: 'in/test', alias: 'test' }])
+  await rig.publish('in/a', '1')
+  await rig.publish('in/test', '2')
+  await rig.until(async () => (await rig.rows('out')).length === 2 && (await rig.rows('answers')).length === 2)
+  for (const stream of ['out', 'answers']) {
+    const rows = await rig.store.readStream(rig.processor.streams.idOf(stream)!, 1, 10, 10, 1e6)
+    const found = rows.map(({ record }) => [bodyOf(record).toString().slice(0, 3), { ...itemsOf(headOf(record), Tag.header) }])
+    t.deepEqual(found.sort(), [
+      ['one', {}],
+      ['two', { 'dunlin-alias': 'test', 'dunlin-version': '2' }],
+    ])
+  }
+})
+
 test.serial('routes that change under load lose and double nothing', withRig, async (t, rig) => {
   const { processor } = rig
   await processor.activate(rig.version(spec(MQTT), says('one')))
@@ -247,4 +268,26 @@ test.serial('first version of an alias whose trigger cannot listen leaves everyt
   t.deepEqual(rig.processor.status().find(({ name }) => name === 'f')!.aliases, [])
   t.is((await ask(rig, '/f')).body, 'one /f')
   t.is((await ask(rig, '/g')).body, 'g /g')
+})
+
+test.serial('events of a trigger that is removed while they wait are told as unserved, and go to another trigger when told', async (t) => {
+  const directory = tempDir(t)
+  let rig = await ProcessorRig.open(directory)
+  const hanging = { 'main.mjs': `export const handler = () => new Promise(() => {})` }
+  await rig.processor.activate(rig.version(spec(MQTT), hanging))
+  await Promise.all(Array.from({ length: 30 }, (_, i) => rig.publish('in/a', String(i))))
+  await rig.close()
+  rig = await ProcessorRig.open(directory)
+  const renamed = MQTT.replace('    in:', '    renamed:')
+  await rig.processor.activate(rig.version(spec(renamed), says('one')))
+  t.deepEqual([...rig.processor.sources], ['f/renamed'])
+  t.is((await rig.store.ledger()).sources.find(({ name }) => name === 'f/in')!.waiting, 30)
+  const served = await t.throwsAsync<Error & { code: string }>(rig.processor.moveWaiting('f/renamed', 'f/in'))
+  t.is(served.code, 'source-served')
+  await t.throwsAsync(rig.processor.moveWaiting('f/in', 'f/nothing'), { message: /No function takes events of "f\/nothing"/ })
+  await t.throwsAsync(rig.processor.moveWaiting('f/nothing', 'f/renamed'), { message: /Nothing ever waited/ })
+  t.is(await rig.processor.moveWaiting('f/in', 'f/renamed'), 30)
+  await rig.until(async () => (await rig.rows('out')).length === 30)
+  t.true((await rig.store.ledger()).sources.every(({ balanced, waiting }) => balanced && waiting === 0))
+  await rig.close()
 })
