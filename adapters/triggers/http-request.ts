@@ -129,7 +129,7 @@ export function addRequest(
   head: HeadWriter,
   method: string,
   target: RequestTarget,
-  headers: RequestHeaders,
+  headers: Pick<RequestHeaders, 'names' | 'values'>,
   parameters: readonly (readonly [string, string])[] | undefined,
 ): void {
   head.add(Tag.method, method)

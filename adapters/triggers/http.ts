@@ -1,14 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { HttpTriggerConfig } from '../../config/function-config.ts'
-import { codeOf, ResourceError } from '../../runtime/base/errors.ts'
-import { uuidText } from '../../runtime/base/uuid.ts'
-import { AT } from '../../runtime/event/record.ts'
-import type { Trigger, TriggerContext, TriggerSink } from '../../runtime/functions/trigger.ts'
-import { end, endJson, send } from './http-answer.ts'
+import { ResourceError } from '../../runtime/base/errors.ts'
+import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
+import { end } from './http-answer.ts'
 import { readBody } from './http-body.ts'
 import { decideCors } from './http-cors.ts'
+import { HttpDelivery } from './http-deliver.ts'
 import { HttpListener, type HttpCall, type HttpRoute, type ListenAddress } from './http-listener.ts'
-import { addRequest } from './http-request.ts'
 import type { TriggerOf, TriggerServices } from './registry.ts'
 
 /**
@@ -17,18 +15,18 @@ import type { TriggerOf, TriggerServices } from './registry.ts'
  */
 export class HttpTrigger implements Trigger, HttpRoute {
   readonly #config: HttpTriggerConfig
-  readonly #sink: TriggerSink
+  readonly #delivery: HttpDelivery
   readonly #listener: HttpListener
   readonly #isOwn: boolean
   readonly #allow: string | undefined
 
-  constructor(config: HttpTriggerConfig, { sink, functionName, logger }: TriggerContext, shared: HttpListener) {
+  constructor(config: HttpTriggerConfig, context: TriggerContext, shared: HttpListener) {
     this.#config = config
-    this.#sink = sink
     this.#isOwn = config.server !== null
     this.#listener = config.server
-      ? new HttpListener(config.server, `spec.triggers.${config.name}.attributes of ${functionName}`, logger)
+      ? new HttpListener(config.server, `spec.triggers.${config.name}.attributes of ${context.functionName}`, context.logger)
       : shared
+    this.#delivery = new HttpDelivery(config, context, this.#listener.limits.stallTimeoutMs)
     this.#allow = config.methods ? allowed(config.methods).join(', ') : undefined
   }
 
@@ -71,7 +69,7 @@ export class HttpTrigger implements Trigger, HttpRoute {
       { bytesMax: maxRequestBodyBytes, bytesPerSecondMin: bodyBytesPerSecondMin, stallTimeoutMs },
       (body) => {
         if (body instanceof ResourceError) return refuseBody(response, body, extra)
-        this.#deliver(call, response, body, extra)
+        this.#delivery.deliver({ call, response, body, extra })
       },
     )
   }
@@ -80,33 +78,10 @@ export class HttpTrigger implements Trigger, HttpRoute {
     const { methods } = this.#config
     return methods!.includes(method) || (method === 'HEAD' && methods!.includes('GET'))
   }
-
-  #deliver(call: HttpCall, response: ServerResponse, body: Buffer, extra: readonly string[]): void {
-    let record: Buffer
-    try {
-      record = toRecord(call, body, this.#sink)
-    } catch (error) {
-      this.#sink.events.head.reset()
-      return end(response, 431, (error as Error).message, extra)
-    }
-    if (this.#config.delivery === 'durable') {
-      return this.#sink.accept(record, (error) => {
-        if (!error) return endJson(response, 202, { id: uuidText(record, AT.id) }, extra)
-        end(response, codeOf(error) === 'store-full' ? 507 : 503, error.message, extra)
-      })
-    }
-    const { stallTimeoutMs } = this.#listener.limits
-    this.#sink.invoke(record, (answer) => send(response, answer, { extra, stallTimeoutMs }))
-  }
 }
 
 export function openHttpTrigger(config: TriggerOf<'http'>, context: TriggerContext, services: TriggerServices): HttpTrigger {
   return new HttpTrigger(config, context, services.http)
-}
-
-function toRecord({ request, target, headers, parameters }: HttpCall, body: Buffer, { events }: TriggerSink): Buffer {
-  addRequest(events.head, request.method ?? 'GET', target, headers, parameters)
-  return events.finish(body)
 }
 
 /** The client may go on sending for a while: it gets its answer, and the connection ends behind it. */

@@ -22,6 +22,12 @@ export interface HttpTriggerConfig extends TriggerBase {
   readonly methods: readonly string[] | null
   readonly maxRequestBodyBytes: number
   readonly cors: CorsConfig | null
+  /** CloudEvents 1.0 are taken apart; false: they come as they are. */
+  readonly cloudEvents: boolean
+  /** Who may ask for the logs of a call with x-nuclio-log-level. */
+  readonly returnLogs: 'loopback' | 'always' | 'never'
+  /** What a handler may send by X-nuclio-filestream-path; null: nothing. */
+  readonly fileStreamFolder: string | null
 }
 
 const WITHOUT_EFFECT = {
@@ -56,6 +62,10 @@ const schema = v.strictObject({
       /** 4 MiB, Nuclio's: a body is held in memory whole. A number counts bytes. */
       maxRequestBodySize: v.optional(v.union([integer({ min: 1, max: 64 * MiB }), size({ min: 1, max: 64 * MiB })]), '4MiB'),
       cors: v.optional(cors),
+      cloudEvents: v.optional(v.boolean(), true),
+      /** Log lines may hold what the caller should not see: only the machine itself gets them. */
+      returnLogs: v.optional(v.picklist(['loopback', 'always', 'never']), 'loopback'),
+      fileStreamFolder: v.optional(v.pipe(text(1024), v.startsWith('/', 'a folder of the device that begins with "/"'))),
       tls: v.optional(tlsFiles),
       allowedHosts: v.optional(allowedHosts),
       limits: v.optional(v.strictObject(httpLimits)),
@@ -84,6 +94,9 @@ export const http = triggerKind({
       methods: attributes.methods ?? null,
       maxRequestBodyBytes: attributes.maxRequestBodySize,
       cors: attributes.cors ? compileCors(attributes.cors, context) : null,
+      cloudEvents: attributes.cloudEvents,
+      returnLogs: attributes.returnLogs,
+      fileStreamFolder: attributes.fileStreamFolder ?? null,
     }
   },
 })

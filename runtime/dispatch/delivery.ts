@@ -153,5 +153,7 @@ export function answerOf(result: Buffer): Answer {
 }
 
 export function failedAnswer(status: number, error: string): Answer {
-  return { status, contentType: 'text/plain; charset=utf-8', headers: {}, body: Buffer.from(error), error }
+  // 503 is about a moment: a worker starts, a queue is full.
+  const headers: Record<string, string> = status === 503 ? { 'retry-after': '1' } : {}
+  return { status, contentType: 'text/plain; charset=utf-8', headers, body: Buffer.from(error), error }
 }

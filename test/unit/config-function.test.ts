@@ -326,6 +326,9 @@ test('an http trigger gets its defaults, on a port of its own the root path', (t
     methods: null,
     maxRequestBodyBytes: 4 * 1024 * 1024,
     cors: null,
+    cloudEvents: true,
+    returnLogs: 'loopback',
+    fileStreamFolder: null,
   })
   t.deepEqual((triggerOf('kind: http\nattributes: {port: 9000}') as HttpTriggerConfig).paths, ['/'])
 })
