@@ -41,6 +41,9 @@ needs(test, 'mosquitto_pub')(
     await run('deploy', source, '--alias', 'test', '--wait')
     t.regex(await run('set', 'route', 'f', '--percent', '50', '--alias', 'test'), /50 %.*test/)
     await fleet.until(async () => (await fleet.routes('f')).origin === 'hub')
+  const refused = await dunlin(['set', 'route', 'f', '--alias', 'test', '--here', '--home', home])
+  t.is(refused.code, 1)
+  t.regex(refused.err, /the release of the hub names them/)
 
     const payloads = Array.from({ length: READINGS }, (_, i) => `reading ${i}`)
     const sending = sendReadings(fleet.brokerPort, 'sensors/a', payloads)
@@ -98,7 +101,7 @@ test('version under an alias that keeps ending is rolled back; production goes o
   mkdirSync(source)
   const broken = { ...files('f', 'readings', 'two'), 'main.mjs': 'export const handler = () => process.exit(3)' }
   for (const [name, text] of Object.entries(broken)) writeFileSync(join(source, name), text)
-  t.is((await dunlin(['set', 'route', 'f', '--topic', 'sensors/test', '--alias', 'test', '--home', home])).code, 0)
+  t.is((await dunlin(['set', 'route', 'f', '--topic', 'sensors/test', '--alias', 'test', '--here', '--home', home])).code, 0)
   // Events of the alias are there as soon as it runs, within its probation.
   const deploying = dunlin(['deploy', source, '--alias', 'test', '--wait', '--home', home])
   await fleet.until(async () => (await fleet.functionStatus('f'))?.aliases.length === 1)
