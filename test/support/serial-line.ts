@@ -20,14 +20,12 @@ export class SerialLine {
   async plugIn(): Promise<void> {
     const listen = `${this.port}.sock`
     this.#child = spawn('socat', [`UNIX-LISTEN:${listen},unlink-early`, `PTY,raw,echo=0,link=${this.port}`], { stdio: 'ignore' })
-    while (!existsSync(listen)) await new Promise((resolve) => setTimeout(resolve, 5))
-    this.#socket = createConnection(listen)
+    this.#socket = await connected(listen)
     this.#socket.on('data', (chunk) => {
       this.received += chunk.toString('latin1')
       this.#onData()
     })
     this.#socket.on('error', () => {})
-    await once(this.#socket, 'connect')
     while (!existsSync(this.port)) await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
@@ -51,5 +49,18 @@ export class SerialLine {
     const exited = once(child, 'exit')
     child.kill()
     await exited
+  }
+}
+
+/** socat's socket is there a moment before it listens. */
+async function connected(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = createConnection(path)
+    const isConnected = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+    if (isConnected) return socket
+    await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
