@@ -34,7 +34,8 @@ const MODULES = {
   'github.com/nuclio/nuclio-sdk-go': join(NATIVE, 'go/nuclio-sdk-go'),
   'github.com/nuclio/logger': join(NATIVE, 'go/logger'),
 }
-const SKIPPED = new Set(['.git', '.venv', '__pycache__', 'node_modules', 'vendor'])
+/** function.yaml says nothing that is built in. */
+const SKIPPED = new Set(['function.yaml', 'function.yml', '.git', '.venv', '__pycache__', 'node_modules', 'vendor'])
 
 export type Architecture = 'x64' | 'arm64'
 const GOARCH: Readonly<Record<Architecture, string>> = { x64: 'amd64', arm64: 'arm64' }

@@ -496,10 +496,12 @@ static inline int32_t dunlin_state_delete(dunlin_context *context, const dunlin_
   return failed != 0 ? failed : dunlin_close(context, NULL, 0, 0);
 }
 
-/* 0, or DUNLIN_E_ABSENT: no such key. Waits for the agent where the host does not know the value. `form` may be NULL. */
+/* 0, or DUNLIN_E_ABSENT: no such key, and an empty `value`. Waits for the agent where the host does not know the value. `form` may be NULL. */
 static inline int32_t dunlin_state_get(dunlin_context *context, const dunlin_event *event, dunlin_span key, dunlin_span *value, int *form) {
   dunlin_span stored;
-  int32_t failed = dunlin_open(context, DUNLIN_KIND_STATE_GET, event->ticket, 0, 0);
+  int32_t failed;
+  *value = dunlin_span_of(NULL, 0);
+  failed = dunlin_open(context, DUNLIN_KIND_STATE_GET, event->ticket, 0, 0);
   if (failed == 0) failed = dunlin_add(context, DUNLIN_TAG_KEY, dunlin_span_of(NULL, 0), key);
   if (failed == 0) failed = dunlin_close(context, NULL, 0, 1);
   if (failed != 0) return failed;
@@ -513,8 +515,8 @@ static inline int32_t dunlin_state_get(dunlin_context *context, const dunlin_eve
 
 /* Copies a value of exactly `length` bytes (a struct, a number) into `target`. 0, DUNLIN_E_ABSENT, or DUNLIN_E_FORM. */
 static inline int32_t dunlin_state_read(dunlin_context *context, const dunlin_event *event, dunlin_span key, void *target, size_t length) {
-  dunlin_span value;
-  int form;
+  dunlin_span value = dunlin_span_of(NULL, 0);
+  int form = 0;
   int32_t failed = dunlin_state_get(context, event, key, &value, &form);
   if (failed != 0) return failed;
   if (form != DUNLIN_FORM_BYTES || value.length != length) return DUNLIN_E_FORM;

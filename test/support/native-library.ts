@@ -15,7 +15,10 @@ export function buildLibrary(source: string, target: string, options: readonly s
   const key = createHash('sha256').update(readFileSync(source)).update(JSON.stringify(options)).digest('hex')
   const known = built.get(key)
   if (known !== undefined && existsSync(known)) return copyFileSync(known, target)
-  execFileSync('gcc', [...STRICT, '-O1', '-shared', '-fPIC', '-I', HEADER_FOLDER, ...options, '-o', target, source], { stdio: 'pipe' })
+  execFileSync('gcc', [...STRICT, '-O1', '-shared', '-fPIC', '-I', HEADER_FOLDER, ...options, '-o', target, source], {
+    stdio: 'pipe',
+    encoding: 'utf8',
+  })
   const kept = path.join(folder(), `${key}.so`)
   copyFileSync(target, kept)
   built.set(key, kept)

@@ -23,6 +23,8 @@ export const NEEDS = [
   program('javac', 'default-jdk-headless'),
   program('gcc', 'gcc'),
   program('go', 'golang-go'),
+  program('make', 'make'),
+  program('rustc', 'rustc'),
   program('socat', 'socat'),
   program('git', 'git'),
   program('mke2fs', 'e2fsprogs'),

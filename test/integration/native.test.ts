@@ -1,0 +1,220 @@
+/** What is special about native libraries; what every guest does alike is in test/conformance. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { parseFunctionConfig } from '../../config/function-config.ts'
+import { Kind } from '../../runtime/event/record.ts'
+import { nativeRuntime } from '../../runtime/workers/native/native-runtime.ts'
+import { DrivenWorker } from '../support/guests/driven-worker.ts'
+import { buildLibrary, HEADER_FOLDER } from '../support/native-library.ts'
+import { needs } from '../support/packages.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const nativeTest = needs(test, 'gcc')
+
+const HEAD = '#include <dunlin.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <time.h>\nDUNLIN_DEFINE_ABI\n'
+const HANDLE = 'DUNLIN_EXPORT int32_t dunlin_handle(dunlin_context *context, const dunlin_event *event)'
+const PLAIN = `${HEAD}${HANDLE} { dunlin_span body = dunlin_body(event); return dunlin_respond(context, event, 200, body.data, body.length); }`
+
+/** A worker whose library is made of `source`, at `file` in the function's folder. */
+function make(
+  t: ExecutionContext,
+  source: string,
+  handler = 'libf.so',
+  file = 'libf.so',
+  options: Partial<{ batch: boolean }> = {},
+): DrivenWorker {
+  const directory = tempDir(t)
+  const target = path.join(directory, file)
+  mkdirSync(path.dirname(target), { recursive: true })
+  writeFileSync(path.join(directory, 'f.c'), source)
+  buildLibrary(path.join(directory, 'f.c'), target)
+  return at(t, directory, handler, options)
+}
+
+function at(t: ExecutionContext, directory: string, handler: string, options: Partial<{ batch: boolean }> = {}): DrivenWorker {
+  const config = parseFunctionConfig(`metadata: { name: f }\nspec: { runtime: native, handler: "${handler}" }`, 'function.yaml')
+  const driven = new DrivenWorker({ config, version: '1', directory }, nativeRuntime, options)
+  t.teardown(() => driven.worker.stop(0))
+  return driven
+}
+
+async function failsToStart(t: ExecutionContext, driven: DrivenWorker, expected: RegExp): Promise<void> {
+  const error = await t.throwsAsync(driven.worker.start(), { code: 'init-failed' })
+  t.regex(error.message, expected)
+}
+
+nativeTest('native handler may be named, and lie in a folder for the kind of device', async (t) => {
+  const named = make(t, PLAIN.replace('dunlin_handle', 'on_pressure'), 'libf.so:on_pressure')
+  await named.worker.start()
+  t.is((await named.call('x')).text, 'x')
+  const sorted = make(t, PLAIN, 'libf.so', `${process.arch}/libf.so`)
+  await sorted.worker.start()
+  t.is((await sorted.call('y')).text, 'y')
+})
+
+nativeTest('native library that is missing, foreign, or no library is refused with what to do', async (t) => {
+  await failsToStart(t, at(t, tempDir(t), 'libf.so'), /Cannot find library .*libf\.so \(build it first/)
+  await failsToStart(t, at(t, tempDir(t), '../libf.so'), /outside of the function's folder/)
+  const folder = tempDir(t)
+  writeFileSync(path.join(folder, 'libtext.so'), 'GROUP ( libc.so.6 ) and more than twenty bytes')
+  await failsToStart(t, at(t, folder, 'libtext.so'), /it is no ELF file/)
+  const elf = readFileSync(process.execPath).subarray(0, 4096)
+  elf.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18)
+  writeFileSync(path.join(folder, 'libforeign.so'), elf)
+  await failsToStart(t, at(t, folder, 'libforeign.so'), /it is built for (arm64|x64), this device is (x64|arm64) \(build it for/)
+  mkdirSync(path.join(folder, 'arm'), { recursive: true })
+  writeFileSync(path.join(folder, 'f.c'), `${HEAD}extern int absent(void);\n${HANDLE} { (void)context; (void)event; return absent(); }`)
+  buildLibrary(path.join(folder, 'f.c'), path.join(folder, 'libf.so'))
+  await failsToStart(t, at(t, folder, 'libf.so'), /undefined symbol: absent/)
+})
+
+nativeTest('native library without the symbols, or of another ABI, is refused', async (t) => {
+  await failsToStart(
+    t,
+    make(t, `#include <dunlin.h>\n${HANDLE} { (void)context; (void)event; return 0; }`),
+    /it does not export dunlin_abi \(write DUNLIN_DEFINE_ABI/,
+  )
+  await failsToStart(t, make(t, HEAD), /it does not export dunlin_handle \(export dunlin_handle: is it static/)
+  await failsToStart(
+    t,
+    make(t, `#include <dunlin.h>\nDUNLIN_EXPORT uint32_t dunlin_abi(void) { return 2; }`),
+    /it is built for ABI 2, this agent has 1 \(update the agent\)/,
+  )
+  await failsToStart(
+    t,
+    make(t, `${PLAIN}\nDUNLIN_EXPORT int32_t dunlin_init_context(dunlin_context *context) { (void)context; return 7; }`),
+    /dunlin_init_context returned 7/,
+  )
+})
+
+nativeTest('native handler that returns is answered for: 0 is 200, anything else has failed', async (t) => {
+  const driven = make(t, `${HEAD}${HANDLE} { (void)context; return atoi(dunlin_body(event).data); }`)
+  await driven.worker.start()
+  t.is((await driven.call('0\0')).status, 200)
+  const failed = await driven.call('-3\0')
+  t.deepEqual([failed.status, failed.error], [500, 'dunlin_handle returned -3'])
+})
+
+nativeTest('native library that answers twice, or sends something after its answer, is told and goes on', async (t) => {
+  const driven = make(
+    t,
+    `${HEAD}static dunlin_event old;
+${HANDLE} {
+  dunlin_respond(context, event, 201, "a", 1);
+  dunlin_respond(context, event, 500, "b", 1);
+  dunlin_emit(context, event, DUNLIN_TEXT("late"), "c", 1);
+  if (old.ticket != 0) dunlin_state_set(context, &old, DUNLIN_TEXT("k"), "d", 1);
+  old = *event;
+  return 0;
+}`,
+  )
+  await driven.worker.start()
+  for (let i = 0; i < 2; i++) {
+    const { status, text, operations } = await driven.call('')
+    t.deepEqual([status, text, operations], [201, 'a', []])
+  }
+  t.is(driven.lines.filter((line) => /answers an event .* it is dropped/.test(line)).length, 2)
+  t.is(driven.lines.filter((line) => /sends something for an event .* it is dropped/.test(line)).length, 3)
+})
+
+nativeTest('native library has an answer, a head and a state that are too large refused, and the event fails', async (t) => {
+  const driven = make(
+    t,
+    `${HEAD}${HANDLE} {
+  char *large = calloc(1, (64 << 20) + 1);
+  int32_t body = dunlin_respond(context, event, 200, large, (64 << 20) + 1);
+  int32_t key = dunlin_emit(context, event, dunlin_span_of(large, 65536), "", 0);
+  int32_t state = dunlin_state_set(context, event, DUNLIN_TEXT("k"), large, 64 << 20);
+  free(large);
+  return body == DUNLIN_E_TOO_LARGE && key == DUNLIN_E_TOO_LARGE && state == DUNLIN_E_TOO_LARGE ? 42 : 0;
+}`,
+  )
+  await driven.worker.start()
+  t.is((await driven.call('')).error, 'dunlin_handle returned 42')
+})
+
+nativeTest('native library that sends more than its buffer holds sends it in parts, in order', async (t) => {
+  const driven = make(
+    t,
+    `${HEAD}${HANDLE} {
+  static char body[20000];
+  int i;
+  for (i = 0; i < 500; i++) {
+    snprintf(body, sizeof body, "%d", i);
+    if (dunlin_emit(context, event, DUNLIN_TEXT("out"), body, sizeof body) != 0) return 1;
+  }
+  return 0;
+}`,
+  )
+  await driven.worker.start()
+  const { operations } = await driven.call('')
+  t.deepEqual(
+    operations.map(({ kind, body }) => [kind, body.length, Number.parseInt(body.toString('latin1', 0, 4), 10)]),
+    Array.from({ length: 500 }, (_, i) => [Kind.emit, 20_000, i]),
+  )
+})
+
+nativeTest('native library may ask for state while many events wait, and each keeps its own body', async (t) => {
+  const driven = make(
+    t,
+    `${HEAD}${HANDLE} {
+  dunlin_span value, body = dunlin_body(event);
+  uint64_t before = 0;
+  dunlin_state_read(context, event, DUNLIN_TEXT("n"), &before, sizeof before);
+  (void)dunlin_state_get(context, event, DUNLIN_TEXT("other"), &value, NULL);
+  before++;
+  dunlin_state_set(context, event, DUNLIN_TEXT("n"), &before, sizeof before);
+  return dunlin_respond(context, event, 200, body.data, body.length);
+}`,
+  )
+  await driven.worker.start()
+  const bodies = Array.from({ length: 300 }, (_, i) => Buffer.alloc(1 + ((i * 997) % 6000), i & 255))
+  const answers = []
+  for (const body of bodies) {
+    // The ring fills up: what waits in it must not keep an answer out.
+    let answer: ReturnType<DrivenWorker['post']> | undefined
+    while (!answer) {
+      try {
+        answer = driven.post(body)
+      } catch {
+        driven.worker.flush()
+        await Promise.all(answers.splice(0))
+      }
+    }
+    answers.push(answer.then((handled) => t.true(handled.body.equals(body))))
+  }
+  driven.worker.flush()
+  await Promise.all(answers)
+  t.is(driven.state.get('n')!.readBigUInt64LE(1), 300n)
+})
+
+nativeTest('the example of docs/native.md compiles without a warning and does what the page says', async (t) => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../docs/native.md'), 'utf8')
+  const source = /```c\n(\/\* count\.c[\s\S]*?)```/.exec(page)?.[1]
+  t.truthy(source)
+  const driven = make(t, source!)
+  await driven.worker.start()
+  t.is((await driven.call('a')).text, '1')
+  const { text, operations } = await driven.call('b')
+  t.is(text, '2')
+  t.deepEqual(
+    operations.map(({ name }) => name),
+    ['counts', 'n'],
+  )
+  t.is((await driven.call('')).error, 'the event has no body')
+})
+
+for (const [compiler, language] of [
+  ['gcc', '-std=c11'],
+  ['gcc', '-std=c99'],
+] as const) {
+  nativeTest(`dunlin.h compiles with ${compiler} ${language} and every warning`, (t) => {
+    const folder = tempDir(t)
+    writeFileSync(path.join(folder, 'x.c'), '#include <dunlin.h>\nDUNLIN_DEFINE_ABI\n')
+    const strict = ['-Wall', '-Wextra', '-Wshadow', '-Wconversion', '-Werror']
+    execFileSync(compiler, [language, ...strict, '-c', '-I', HEADER_FOLDER, '-o', path.join(folder, 'x.o'), path.join(folder, 'x.c')])
+    t.pass()
+  })
+}
