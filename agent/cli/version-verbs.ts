@@ -5,12 +5,12 @@ import type { Exit } from './exit-codes.ts'
 
 /** What makes verbs look alike; verbs.ts has them. */
 export interface VerbTools {
-  action<A extends unknown[]>(run: (call: Call, ...args: A) => Promise<Exit | void>): (...given: unknown[]) => Promise<void>
-  output(): Option
-  homeOption(): Option
-  examples(...lines: string[]): string
-  collect(value: string, before: readonly string[]): string[]
-  whole(min: number, max: number): (text: string) => number
+  readonly action: (run: (call: Call, ...args: never[]) => Promise<Exit | void>) => (...given: unknown[]) => Promise<void>
+  readonly output: () => Option
+  readonly homeOption: () => Option
+  readonly examples: (...lines: string[]) => string
+  readonly collect: (value: string, before: readonly string[]) => string[]
+  readonly whole: (min: number, max: number) => (text: string) => number
 }
 
 interface Groups {
@@ -45,7 +45,7 @@ export function addVersionVerbs({ program, get, del }: Groups, { action, output,
     .addOption(output())
     .addOption(homeOption())
     .addHelpText('after', examples('get routes pump-watch', 'get routes pump-watch --here'))
-    .action(action(async (call, name: string, options) => (await import('./verbs/routes.ts')).getRoutes(call, name, options as never)))
+    .action(action(async (call, name: string, options) => (await import('./verbs/routes.ts')).getRoutes(call, name, options)))
 
   const set = program.command('set').description('set a route: which events of a function go to which alias')
   devices(
@@ -71,7 +71,7 @@ export function addVersionVerbs({ program, get, del }: Groups, { action, output,
       'after',
       examples('set route pump-watch --path /beta --alias test', 'set route pump-watch --percent 10 --by orderKey --alias canary --all'),
     )
-    .action(action(async (call, name: string, options) => (await import('./verbs/routes.ts')).setRoute(call, name, options as never)))
+    .action(action(async (call, name: string, options) => (await import('./verbs/routes.ts')).setRoute(call, name, options)))
 
   devices(
     conditions(del.command('route').argument('<function>').description('delete routes: those that have all that is named')).option(
@@ -84,7 +84,7 @@ export function addVersionVerbs({ program, get, del }: Groups, { action, output,
     .addOption(output())
     .addOption(homeOption())
     .addHelpText('after', examples('delete route pump-watch --path /beta', 'delete route pump-watch --all-routes'))
-    .action(action(async (call, name: string, options) => (await import('./verbs/routes.ts')).deleteRoute(call, name, options as never)))
+    .action(action(async (call, name: string, options) => (await import('./verbs/routes.ts')).deleteRoute(call, name, options)))
   devices(
     del
       .command('alias')
@@ -97,7 +97,7 @@ export function addVersionVerbs({ program, get, del }: Groups, { action, output,
     .addHelpText('after', examples('delete alias pump-watch test'))
     .action(
       action(async (call, name: string, alias: string, options) =>
-        (await import('./verbs/promote.ts')).deleteAlias(call, name, alias, options as never),
+        (await import('./verbs/promote.ts')).deleteAlias(call, name, alias, options),
       ),
     )
 
@@ -117,7 +117,7 @@ export function addVersionVerbs({ program, get, del }: Groups, { action, output,
     .addHelpText('after', examples('promote pump-watch test', 'promote pump-watch canary --all --delete'))
     .action(
       action(async (call, name: string, alias: string, options) =>
-        (await import('./verbs/promote.ts')).promote(call, name, alias, options as never),
+        (await import('./verbs/promote.ts')).promote(call, name, alias, options),
       ),
     )
 

@@ -204,11 +204,12 @@ test.serial('rows of a version under test say so in their headers, those of prod
   await rig.until(async () => (await rig.rows('out')).length === 2 && (await rig.rows('answers')).length === 2)
   for (const stream of ['out', 'answers']) {
     const rows = await rig.store.readStream(rig.processor.streams.idOf(stream)!, 1, 10, 10, 1e6)
-    const found = rows.map(({ record }) => [bodyOf(record).toString().slice(0, 3), { ...itemsOf(headOf(record), Tag.header) }])
-    t.deepEqual(found.sort(), [
-      ['one', {}],
-      ['two', { 'dunlin-alias': 'test', 'dunlin-version': '2' }],
-    ])
+    const headers = (label: string) => {
+      const { record } = rows.find((row) => bodyOf(row.record).toString().startsWith(label))!
+      return { ...itemsOf(headOf(record), Tag.header) }
+    }
+    t.deepEqual(headers('one'), {})
+    t.deepEqual(headers('two'), { 'dunlin-alias': 'test', 'dunlin-version': '2' })
   }
 })
 
@@ -216,10 +217,10 @@ test.serial('routes that change under load lose and double nothing', withRig, as
   const { processor } = rig
   await processor.activate(rig.version(spec(MQTT), says('one')))
   await processor.activate(rig.version(spec(MQTT), says('two')), 'test')
-  let isOver = false
+  const load = new AbortController()
   let sent = 0
-  const load = (async () => {
-    while (!isOver) {
+  const loading = (async () => {
+    while (!load.signal.aborted) {
       await Promise.all(Array.from({ length: 50 }, () => rig.publish(`in/${sent % 7}`, String(sent++))))
     }
   })()
@@ -230,8 +231,8 @@ test.serial('routes that change under load lose and double nothing', withRig, as
   }
   await processor.deactivate('f', 1000, 'test')
   await processor.gather('f', new Set())
-  isOver = true
-  await load
+  load.abort()
+  await loading
   await rig.until(async () => (await rig.rows('out')).length >= sent)
   const bodies = (await rig.rows('out')).map((row) => Number(row.split(':')[2]))
   t.is(bodies.length, sent)

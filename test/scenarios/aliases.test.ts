@@ -41,9 +41,9 @@ needs(test, 'mosquitto_pub')(
     await run('deploy', source, '--alias', 'test', '--wait')
     t.regex(await run('set', 'route', 'f', '--percent', '50', '--alias', 'test'), /50 %.*test/)
     await fleet.until(async () => (await fleet.routes('f')).origin === 'hub')
-  const refused = await dunlin(['set', 'route', 'f', '--alias', 'test', '--here', '--home', home])
-  t.is(refused.code, 1)
-  t.regex(refused.err, /the release of the hub names them/)
+    const refused = await dunlin(['set', 'route', 'f', '--alias', 'test', '--here', '--home', home])
+    t.is(refused.code, 1)
+    t.regex(refused.err, /the release of the hub names them/)
 
     const payloads = Array.from({ length: READINGS }, (_, i) => `reading ${i}`)
     const sending = sendReadings(fleet.brokerPort, 'sensors/a', payloads)

@@ -32,7 +32,7 @@ export class FakeProcessor implements Activator {
 
   async deactivate(name: string): Promise<void> {
     this.log.push(`-${name}`)
-    for (const running of [...this.running.keys()]) if (running === name || running.startsWith(`${name}@`)) this.running.delete(running)
+    for (const running of this.running.keys()) if (running === name || running.startsWith(`${name}@`)) this.running.delete(running)
   }
 
   async route(name: string, routes: readonly Route[] | undefined): Promise<void> {

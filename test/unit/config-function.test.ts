@@ -227,7 +227,10 @@ for (const runtime of [...OTHER_RUNTIMES, 'java:11']) {
 }
 
 test('a runtime nobody knows names those there are', (t) => {
-  t.is(problemsOf(t, MINIMAL.replace('nodejs', 'perl'))[0]!.message, 'expected one of nodejs, python, java, native, golang, shell, got "perl"')
+  t.is(
+    problemsOf(t, MINIMAL.replace('nodejs', 'perl'))[0]!.message,
+    'expected one of nodejs, python, java, native, golang, shell, got "perl"',
+  )
 })
 
 test('a handler that is left out is main:handler, but for shell', (t) => {

@@ -3,7 +3,7 @@ import { InputError } from '../../../runtime/base/errors.ts'
 import type { Call } from '../call.ts'
 import { exitOf, waitForVersion, type DeviceOutcome } from '../deployment-wait.ts'
 import { assignedDevices, type DesiredFunction, type DeviceChoice } from '../devices.ts'
-import { Exit, usageError } from '../exit-codes.ts'
+import { type Exit, usageError } from '../exit-codes.ts'
 import { withoutRoutes } from '../route-list.ts'
 
 export interface PromoteOptions extends DeviceChoice {

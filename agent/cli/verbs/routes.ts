@@ -42,7 +42,7 @@ export async function setRoute(call: Call, name: string, options: RouteOptions &
 
 export async function deleteRoute(call: Call, name: string, options: RouteOptions & { readonly allRoutes?: boolean }): Promise<void> {
   const { alias, trigger, path, topic, percent } = options
-  const what: RouteConditions & { alias?: string } = { alias, trigger, path, topic, percent } as never
+  const what: RouteConditions & { alias?: string | undefined } = { alias, trigger, path, topic, percent }
   const isNothing = Object.values(what).every((value) => value === undefined)
   if (isNothing === (options.allRoutes !== true))
     throw usageError(
