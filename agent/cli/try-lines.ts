@@ -19,7 +19,7 @@ function tryLine(trigger: TriggerConfig, http: string, broker: Listen): string {
     case 'cron':
       return `(it runs by itself: ${trigger.schedule ?? `every ${trigger.intervalMs} ms`})`
     case 'file':
-      return `echo hello > ${trigger.paths[0]}/hello-$(date +%s)`
+      return `echo hello > ${trigger.paths[0]}/${trigger.globs[0]!.replaceAll('**/', '').replaceAll(/\*+/g, 'hello')}`
     case 'serial':
       return `(what comes in at ${trigger.path})`
     case 'kickstart':
