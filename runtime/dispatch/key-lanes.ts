@@ -3,6 +3,9 @@ import type { Delivery } from './delivery.ts'
 /** How the order is kept; see KeyLanes. */
 export type Way = 'lanes' | 'runAhead' | 'batches'
 
+/** A long line of one key is not gone through for each batch; what is behind it comes in its turn. */
+const PARKED_AT_ONCE_MAX = 256
+
 /** A key that lets nothing more through, and what has come to its turn since. */
 interface Gate {
   /** Its next try is waited for; only itself may pass. */
@@ -67,13 +70,16 @@ export class KeyLanes {
 
   /** The next event that may be handled now. */
   take(): Delivery | undefined {
-    for (;;) {
+    for (let parked = 0; parked < PARKED_AT_ONCE_MAX;) {
       const delivery = this.#ready.shift()
       if (!delivery || this.#way === 'lanes' || this.#gates.size === 0) return delivery
       const gate = this.#gates.get(delivery.key)
       if (!gate || gate.holder === delivery) return delivery
       gate.parked.push(delivery)
+      // Its answers come soon, and then the next batch is gathered.
+      if (gate.running > 0) parked++
     }
+    return undefined
   }
 
   /** Puts a taken event back at the front: no worker could take it, or its next try has come. */
@@ -157,7 +163,8 @@ export class KeyLanes {
   #openGate(key: string, gate: Gate): void {
     if (gate.holder !== null || gate.running > 0) return
     this.#gates.delete(key)
-    for (const parked of gate.parked.sort((a, b) => b.order - a.order)) this.#ready.unshift(parked)
+    // Last first: each goes before the one that was put back before it.
+    for (const parked of gate.parked.sort((a, b) => b.order - a.order)) this.#ready.insert(parked)
   }
 }
 
@@ -183,7 +190,8 @@ class Queue {
   insert(delivery: Delivery): void {
     let at = this.#first
     while (at < this.#items.length && this.#items[at]!.order < delivery.order) at++
-    this.#items.splice(at, 0, delivery)
+    if (at === this.#first) this.unshift(delivery)
+    else this.#items.splice(at, 0, delivery)
   }
 
   *[Symbol.iterator](): Generator<Delivery> {

@@ -173,10 +173,9 @@ export class RingWorker implements Worker {
 
   /** As much of the batch as there is room for. What no ring takes ends the worker: then each event is tried alone. */
   #writeRest(): void {
-    while (this.#rest && this.#rest.next < this.#rest.batch.length) {
-      if (!this.#writeNext()) return
-    }
-    this.#rest = null
+    const rest = this.#rest
+    while (rest && rest.next < rest.batch.length && this.#writeNext());
+    if (rest?.next === rest?.batch.length) this.#rest = null
     this.flush()
   }
 

@@ -99,7 +99,7 @@ class ShellWorker implements Worker {
 
   async stop(graceMs: number): Promise<void> {
     this.#draining ??= Promise.withResolvers()
-    if (this.#inFlight.size === 0) return
+    if (this.#inFlight.size === 0) return void this.#inFlight.takeAll()
     const timer = setTimeout(() => {
       const { running } = this.#inFlight.takeAll()
       for (const child of this.#children.values()) killGroup(child.pid)
