@@ -1,3 +1,4 @@
+import { BUILD_FLOOR_MS } from '../../runtime/base/clock.ts'
 import type { Logger } from '../../runtime/base/log.ts'
 import type { Marks } from './marks.ts'
 
@@ -26,7 +27,8 @@ export class CronMark {
     const text = await this.#marks.get(this.#name)
     const [at, ...schedule] = (text ?? '').split(' ')
     const ms = Date.parse(at!)
-    if (!Number.isFinite(ms) || schedule.join(' ') !== this.#schedule) return undefined
+    // A clock that was not set says nothing about what was missed since.
+    if (!(ms >= BUILD_FLOOR_MS) || schedule.join(' ') !== this.#schedule) return undefined
     this.#newestMs = ms
     this.#notedMs = ms
     return ms
@@ -46,6 +48,12 @@ export class CronMark {
     this.#open.delete(scheduledMs)
     if (isCommitted) this.#newestMs = Math.max(this.#newestMs, scheduledMs)
     void this.#write()
+  }
+
+  /** It was of a clock that was wrong: the next run is noted, whatever its time. */
+  forget(): void {
+    this.#newestMs = 0
+    this.#notedMs = 0
   }
 
   async #write(): Promise<void> {

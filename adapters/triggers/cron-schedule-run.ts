@@ -1,4 +1,5 @@
 import type { CatchUp } from '../../config/triggers/cron.ts'
+import { BUILD_FLOOR_MS } from '../../runtime/base/clock.ts'
 import type { CronClock } from './cron-clock.ts'
 import { previousTick, type NextTick } from './cron-ticks.ts'
 
@@ -32,11 +33,15 @@ export interface Tick {
 
 /**
  * Fires the ticks of a schedule, each once, whatever happens to the clock. `#doneMs` is the wall-clock time up to which all is
- * done; it goes back only when the clock was set back by more than SET_BACK_MAX_MS.
+ * done; it goes back only when the clock was set back by more than SET_BACK_MAX_MS. Two modes: the clock is set, or it is not (a
+ * board without a battery boots in 1970). An unset clock is good for a pulse, but what it says was missed, or done, counts for
+ * nothing once it is set: then the schedule goes on from where it was before.
  */
 export class ScheduleRun {
   readonly #options: ScheduleRunOptions
   #doneMs = 0
+  #isUnset = false
+  #doneBeforeUnsetMs: number | undefined
   #cancel: () => void = () => {}
   #isStopped = true
 
@@ -67,8 +72,9 @@ export class ScheduleRun {
   readonly #look = (): void => {
     const { clock, next, fire, onMissed, onSetBack } = this.#options
     const now = clock.now()
+    this.#setMode(now)
     if (this.#doneMs - now > SET_BACK_MAX_MS) {
-      onSetBack(this.#doneMs - now)
+      if (!this.#isUnset) onSetBack(this.#doneMs - now)
       this.#doneMs = now
     }
     const { ticks, missed } = dueTicks(this.#options, this.#doneMs, now)
@@ -77,6 +83,14 @@ export class ScheduleRun {
     this.#cancel = clock.after(Math.max(1, Math.min(LOOK_AGAIN_MS, (tick ?? Infinity) - now)), this.#look)
     if (missed > 0) onMissed(missed, ticks.filter(({ isCatchUp }) => isCatchUp).length)
     for (const due of ticks) fire(due)
+  }
+
+  #setMode(now: number): void {
+    const isUnset = now < BUILD_FLOOR_MS
+    if (isUnset === this.#isUnset) return
+    this.#isUnset = isUnset
+    if (isUnset) this.#doneBeforeUnsetMs = this.#doneMs > now ? this.#doneMs : undefined
+    this.#doneMs = isUnset ? now : (this.#doneBeforeUnsetMs ?? now)
   }
 }
 

@@ -61,7 +61,10 @@ export function openCronTrigger(
           catchUpMax,
           fire,
           onMissed: (missed, made) => logger.info({ missed, made, catchUp }, 'runs were missed'),
-          onSetBack: (byMs) => logger.warn({ byMs }, 'the clock was set back by hours: the schedule starts anew from the time it has now'),
+          onSetBack: (byMs) => {
+            mark.forget()
+            logger.warn({ byMs }, 'the clock was set back by hours: the schedule starts anew from the time it has now')
+          },
         })
   let isStarted = false
   return {

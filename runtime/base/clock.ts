@@ -1,7 +1,7 @@
 import type { ClockQuality } from '../event/record.ts'
 
 /** Below this the wall clock was never set: Dunlin did not exist yet. */
-const BUILD_FLOOR_MS = Date.UTC(2026, 0, 1)
+export const BUILD_FLOOR_MS = Date.UTC(2026, 0, 1)
 /** Hub and device agree on the time when they differ by less than this. */
 const AGREEMENT_MS = 5_000
 

@@ -12,13 +12,14 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
 class Rig {
-  readonly clock = new ManualClock(START)
+  readonly clock: ManualClock
   readonly fired: string[] = []
   readonly missed: [missed: number, made: number][] = []
   setBacks = 0
   readonly run: ScheduleRun
 
-  constructor(schedule: string, catchUp: CatchUp = 'none', catchUpMax = 5) {
+  constructor(schedule: string, catchUp: CatchUp = 'none', catchUpMax = 5, start = START) {
+    this.clock = new ManualClock(start)
     this.run = new ScheduleRun({
       next: ticksOf(parseSchedule(schedule), new TimeZone('UTC')),
       clock: this.clock,
@@ -123,6 +124,25 @@ test('loop that stalled for five seconds fires one tick of every second, not fiv
   clock.advance(1)
   t.deepEqual(fired, ['12:00:06'])
   t.deepEqual(missed, [[5, 0]])
+})
+
+test('board that boots in 1970 repeats nothing when its clock is set, and makes up for what it did miss', (t) => {
+  const { run, clock, fired, setBacks } = new Rig('0 * * * *', 'all', 5, 0)
+  run.start(START)
+  clock.advance(HOUR)
+  t.deepEqual(fired, ['01:00:00'])
+  clock.step(START + 2 * HOUR + 10 * MINUTE - clock.now())
+  clock.advance(MINUTE)
+  t.deepEqual(fired.slice(1), ['13:00:00 late', '14:00:00 late'])
+  t.is(setBacks, 0)
+})
+
+test('board that boots in 1970 for the first time has missed nothing when its clock is set', (t) => {
+  const { run, clock, fired } = new Rig('0 * * * *', 'all', 5, 0)
+  run.start(undefined)
+  clock.step(START + 10 * MINUTE)
+  clock.advance(50 * MINUTE)
+  t.deepEqual(fired, ['13:00:00'])
 })
 
 test('mark of the future by an hour holds runs back after a restart, of ten hours it does not', (t) => {
