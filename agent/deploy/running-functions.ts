@@ -135,8 +135,11 @@ export class RunningFunctions {
       await versions.remove(name)
       await book.setEntry(name, undefined)
     } else {
+      crashPoint('alias:stopped')
       await versions.clearCurrent(name)
+      crashPoint('alias:not-current')
       await book.setEntry(name, undefined)
+      crashPoint('alias:forgotten')
       await this.gather(fn)
       await this.clean(name)
     }

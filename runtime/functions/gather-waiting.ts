@@ -1,4 +1,5 @@
 import { readSlot, PRODUCTION } from '../../config/routes.ts'
+import { crashPoint } from '../base/crash-point.ts'
 import type { Pipeline } from '../dispatch/pipeline.ts'
 import type { LedgerRow, Store } from '../store/store.ts'
 
@@ -40,5 +41,6 @@ export async function moveAll(store: Store, source: string, pipeline: Pipeline):
     )
     total += moved
     if (moved < MOVE_ROWS) return total
+    crashPoint('alias:mid-move')
   }
 }

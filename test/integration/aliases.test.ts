@@ -77,6 +77,10 @@ test.serial('path of a route is served also where the trigger does not listen, w
   t.is((await ask(rig, '/f')).body, 'one /f')
   await processor.setDeviceRoutes('f', [])
   t.is((await ask(rig, '/beta')).status, 404)
+  await processor.setDeviceRoutes('f', [{ path: '/beta', alias: 'test' }])
+  t.is((await ask(rig, '/beta')).body, 'two /beta')
+  await processor.deactivate('f', 1000, 'test')
+  t.is((await ask(rig, '/beta')).status, 404)
 })
 
 test.serial('share of the topics goes to the canary, each topic as a whole and in order', withRig, async (t, rig) => {

@@ -1,6 +1,6 @@
 /**
  * A device's deployer as a process of its own, to be killed at a crash point: deploy-child.ts <dataDir> <name> <version>.
- * Says `committed` and ends when the version is; says `started <version>` for what it starts.
+ * Aliases are not desired. Says `committed` and ends when the version is; says `started <version>` for what it starts.
  */
 import { openDeployer } from '../../agent/deploy/open-deployer.ts'
 import { identityDirectory, loadIdentity } from '../../agent/identity/identity.ts'
@@ -13,7 +13,10 @@ const activator = {
   activate: async (_name: string, started: number) => void process.stdout.write(`started ${started}\n`),
   deactivate: async () => {},
   route: async () => {},
-  gather: async () => 0,
+  gather: async (_name: string, aliases: ReadonlySet<string>) => {
+    process.stdout.write(`gather ${[...aliases].join(' ')}\n`)
+    return 0
+  },
 }
 let changed = () => {}
 const onChange = () => changed()
@@ -30,5 +33,6 @@ deployer.start()
 await deployer.apply({ revision: Number(version), functions: [{ name, version: Number(version), disabled: false }], hubTimeMs: 0 })
 const isThere = () => deployer.functions.some((fn) => fn.version === Number(version) && fn.state === 'committed' && fn.ready)
 while (!isThere()) await new Promise<void>((resolve) => (changed = resolve))
+await deployer.settled()
 await deployer.close()
 process.stdout.write('committed\n')
