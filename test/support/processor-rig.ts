@@ -10,6 +10,7 @@ import { silentLogger } from '../../runtime/base/log.ts'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
 import { Tag } from '../../runtime/event/record.ts'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
+import type { TriggerSink } from '../../runtime/functions/trigger.ts'
 import { Processor } from '../../runtime/processor.ts'
 import { openStore, type StoreClient } from '../../runtime/store/store-client.ts'
 import type { FunctionVersion } from '../../runtime/workers/worker.ts'
@@ -29,6 +30,8 @@ export class ProcessorRig {
   readonly http = new HttpListener(httpServerOn({ host: '127.0.0.1', port: 0 }), 'http')
   readonly logs: LogLine[] = []
   readonly published: { topic: string; body: string }[] = []
+  /** Of the triggers, by name: where they put their events. */
+  readonly sinks = new Map<string, TriggerSink>()
   readonly processor: Processor
   readonly #directory: string
   #versions = 0
@@ -41,12 +44,14 @@ export class ProcessorRig {
       store,
       clock: new Clock(),
       logger: silentLogger,
-      makeTrigger: (config, context) =>
-        makeTrigger(config, context, {
+      makeTrigger: (config, context) => {
+        this.sinks.set(config.name, context.sink)
+        return makeTrigger(config, context, {
           router: this.router,
           http: this.http,
           marks: { get: (name) => store.getValue(name), set: (name, value) => store.setValue(name, value) },
-        }),
+        })
+      },
       publish: (record) => {
         const topic = findItem(headOf(record), Tag.topic) ?? ''
         this.published.push({ topic, body: bodyOf(record).toString() })
