@@ -115,7 +115,7 @@ export function dueTicks(
     late.push({ scheduledMs: tick, isCatchUp: true })
     before = tick
   }
-  return { ticks: [...late.reverse(), ...onTime], missed }
+  return { ticks: [...late.toReversed(), ...onTime], missed }
 }
 
 function countTicks(next: NextTick, afterMs: number, beforeMs: number): number {

@@ -7,6 +7,7 @@ import type { TriggerContext } from '../../runtime/functions/trigger.ts'
 import type { FileEvent } from '../../config/triggers/file.ts'
 import { look, signatureOf } from './file-facts.ts'
 import type { HandledFiles } from './file-handled.ts'
+import { FileQueue, type Wanted } from './file-queue.ts'
 import { moveGiven, removeGiven, syncFolders } from './file-put-away.ts'
 import { readWhole } from './file-read.ts'
 import { FileWatch } from './file-watch.ts'
@@ -22,15 +23,6 @@ export const RETRY_MS = 2_000
 /** Files put away whose folders are not synced and whose notes are not removed yet. */
 const UNSYNCED_MAX = 64
 
-interface Wanted {
-  /** When to look next, performance.now(). */
-  dueMs: number
-  /** What was seen at the last look. */
-  signature: string
-  /** It was there at the start, and such files are not wanted: it is only to be known. */
-  isKnownOnly: boolean
-}
-
 /**
  * From one start of a file trigger to its stop. A file that the watch tells of is looked at until it stands still, read whole,
  * and given; when its event is committed it is noted, and then kept, moved or removed. One file after the other, in the order
@@ -41,7 +33,7 @@ export class FileRun {
   readonly #context: TriggerContext
   readonly #handled: HandledFiles
   readonly #watch: FileWatch
-  readonly #wanted = new Map<string, Wanted>()
+  readonly #wanted: FileQueue
   readonly #uncommitted = new Map<string, number>()
   /** Told already what is wrong with them. */
   readonly #told = new Set<string>()
@@ -62,6 +54,7 @@ export class FileRun {
     this.#config = config
     this.#context = context
     this.#handled = handled
+    this.#wanted = new FileQueue(config.stableMs)
     this.#watch = new FileWatch({
       roots: config.paths,
       globs: config.globs,
@@ -119,20 +112,17 @@ export class FileRun {
   }
 
   #want(file: string, inMs: number, signature = '', isKnownOnly = false): void {
-    this.#wanted.delete(file)
-    this.#wanted.set(file, { dueMs: performance.now() + inMs, signature, isKnownOnly })
+    this.#wanted.want(file, inMs, signature, isKnownOnly)
     this.#wake()
   }
 
   async #work(): Promise<void> {
     while (!this.#isStopped) {
-      const next = this.#nextDue()
-      if (typeof next === 'number') await this.#sleep(next)
-      else if (this.#uncommitted.size >= UNCOMMITTED_MAX || this.#uncommittedBytes >= UNCOMMITTED_BYTES_MAX) await this.#sleep(Infinity)
+      if (this.#isFull()) await this.#sleep(Infinity)
       else {
-        const [file, wanted] = next
-        this.#wanted.delete(file)
-        await this.#lookAt(file, wanted).catch((error: unknown) => this.#wrong(file, error))
+        const next = this.#wanted.take()
+        if (typeof next === 'number') await this.#sleep(next)
+        else await this.#lookAt(...next).catch((error: unknown) => this.#wrong(next[0], error))
       }
       if (this.#wanted.size === 0 || this.#putAway.length >= UNSYNCED_MAX) await this.#forgetPutAway()
       if (this.#isOverfull && this.#wanted.size === 0 && !this.#isStopped) {
@@ -142,18 +132,8 @@ export class FileRun {
     }
   }
 
-  /** The first that is due, or milliseconds until one is. */
-  #nextDue(): [string, Wanted] | number {
-    const now = performance.now()
-    let soonest = Infinity
-    for (const entry of this.#wanted) {
-      const waitMs = entry[1].dueMs - now
-      if (waitMs <= 0) return entry
-      soonest = Math.min(soonest, waitMs)
-      // Those behind were wanted later, and for as long: only those that went wrong wait longer, and they may.
-      if (waitMs <= this.#config.stableMs) break
-    }
-    return soonest
+  #isFull(): boolean {
+    return this.#uncommitted.size >= UNCOMMITTED_MAX || this.#uncommittedBytes >= UNCOMMITTED_BYTES_MAX
   }
 
   async #sleep(ms: number): Promise<void> {

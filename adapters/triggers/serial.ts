@@ -1,7 +1,8 @@
 import { Tag } from '../../runtime/event/record.ts'
 import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
 import type { TriggerOf } from './registry.ts'
-import { makeFramer, type Framer } from './serial-framer.ts'
+import type { Framer } from './serial-framer.ts'
+import { makeFramer } from './serial-framers.ts'
 import { ReopenedPort } from './serial-port.ts'
 
 /** Frames that wait for their commit; beyond, the port is not read. */

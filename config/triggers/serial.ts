@@ -1,5 +1,6 @@
 /** kind: serial. Frames from a serial port: what comes between delimiters, of a fixed length, that a pattern finds, or before a pause. */
 import * as v from 'valibot'
+import { escapedBytes } from '../escaped-bytes.ts'
 import { duration, integer, size } from '../fields.ts'
 import { common, triggerKind, type TriggerBase } from './common.ts'
 
@@ -31,13 +32,12 @@ export interface SerialTriggerConfig extends TriggerBase {
 
 const FRAMINGS = ['delimiter', 'length', 'lengthPrefix', 'regex', 'idle'] as const
 const DELIMITER_BYTES_MAX = 16
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '0': '\0', '\\': '\\' }
 
 /** `\r\n`, `\x03`: written as in C, so that YAML need not know. */
 const delimiter = v.pipe(
   v.string(),
-  v.check((given) => bytesOf(given) !== null, 'text with the escapes \\n, \\r, \\t, \\0, \\\\ and \\xNN'),
-  v.transform((given) => bytesOf(given) ?? new Uint8Array()),
+  v.check((given) => escapedBytes(given) !== null, 'text with the escapes \\n, \\r, \\t, \\0, \\\\ and \\xNN'),
+  v.transform((given) => escapedBytes(given) ?? new Uint8Array()),
   v.check(({ length }) => length >= 1 && length <= DELIMITER_BYTES_MAX, `1 to ${DELIMITER_BYTES_MAX} bytes`),
 )
 
@@ -125,27 +125,6 @@ function framingOf({ delimiter, includeDelimiter, length, lengthPrefix, regex, i
   if (regex !== undefined) return { kind: 'regex', source: regex }
   if (idle !== undefined) return { kind: 'idle', ms: idle }
   return { kind: 'delimiter', delimiter: delimiter ?? Uint8Array.of(0x0a), includeDelimiter }
-}
-
-/** Characters stand for their UTF-8 bytes, `\xNN` for the byte. null: an escape that is none. */
-function bytesOf(text: string): Uint8Array | null {
-  const parts: Buffer[] = []
-  for (let i = 0; i < text.length; i++) {
-    if (text[i] !== '\\') {
-      const character = String.fromCodePoint(text.codePointAt(i)!)
-      parts.push(Buffer.from(character))
-      i += character.length - 1
-      continue
-    }
-    const next = text[++i] ?? ''
-    const hex = /^x([0-9a-fA-F]{2})/.exec(text.slice(i))
-    if (hex) {
-      parts.push(Buffer.from(hex[1]!, 'hex'))
-      i += 2
-    } else if (Object.hasOwn(ESCAPES, next)) parts.push(Buffer.from(ESCAPES[next]!))
-    else return null
-  }
-  return Buffer.concat(parts)
 }
 
 function isRegex(source: string): boolean {

@@ -10,17 +10,17 @@ import type { TriggerBench } from './trigger-bench.ts'
 export interface TriggerSource {
   readonly trigger: object
   /** Sets it off; resolves when the source has been acknowledged (`true`), or has been told that it was not (`false`). */
-  setOff(): Promise<boolean>
+  readonly setOff: () => Promise<boolean>
   /** Whether the source still has what was not acknowledged, and gives it again by itself. */
   readonly givesAgain: boolean
   /** Whether somebody waits for an answer, and gets one also when the trigger is stopped. */
   readonly isAnswered: boolean
-  close?(): Promise<void>
+  readonly close?: () => Promise<void>
 }
 
 export interface SourceKind {
   readonly needs: readonly NeedName[]
-  open(bench: TriggerBench, directory: string): Promise<TriggerSource>
+  readonly open: (bench: TriggerBench, directory: string) => Promise<TriggerSource>
 }
 
 export const triggerSources = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import test from 'ava'
 import type { SerialFraming } from '../../config/triggers/serial.ts'
-import { makeFramer } from '../../adapters/triggers/serial-framer.ts'
+import { makeFramer } from '../../adapters/triggers/serial-framers.ts'
 
 const MAX = 16
 const PAUSE = Symbol('pause')
