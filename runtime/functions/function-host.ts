@@ -43,6 +43,8 @@ export class FunctionHost {
   /** Null: all events go where their trigger belongs. */
   #router: Router | null = null
   #wanted: ReadonlyMap<string, WantedTrigger> = new Map()
+  /** By trigger, where its events go when no route says otherwise. */
+  #owners: ReadonlyMap<string, Pipeline> = new Map()
   /** Of routes to aliases that run. */
   #paths: readonly string[] = []
   /** One change of triggers and routes after the other. */
@@ -172,6 +174,7 @@ export class FunctionHost {
   async stop(graceMs: number): Promise<void> {
     await this.#inTurn(async () => {
       this.#wanted = new Map()
+      this.#owners = new Map()
       await this.#entrances.stopAllBut(this.#wanted)
       await Promise.all([...this.#aliases.values()].map((host) => host.stop(graceMs)))
       this.#aliases.clear()
@@ -226,6 +229,12 @@ export class FunctionHost {
     this.#router = makeRouter(list, versions)
     this.#paths = liveRoutes(list, versions).flatMap(({ route: { path } }) => (path === undefined ? [] : [path]))
     this.#wanted = wantedTriggers(new Map(running.map(([alias, { config }]) => [alias, config])), this.#paths)
+    this.#owners = new Map(
+      [...this.#wanted.values()].flatMap(({ config: { name }, owner }) => {
+        const pipeline = this.#aliases.get(owner)?.pipelineOf(name)
+        return pipeline ? [[name, pipeline] as const] : []
+      }),
+    )
     await this.#entrances.stopAllBut(this.#wanted)
     await this.#entrances.listen(this.#wanted)
   }
@@ -254,14 +263,10 @@ export class FunctionHost {
 
   /** Where an event of this trigger goes. An alias whose version does not have the trigger leaves the event to the trigger's owner. */
   #pipelineFor(trigger: string, record: Buffer): Pipeline | undefined {
+    if (this.#router === null) return this.#owners.get(trigger)
     const wanted = this.#wanted.get(trigger)
     if (!wanted) return undefined
-    if (this.#router !== null) {
-      const alias = this.#router(record, wanted.config)
-      const pipeline = alias === wanted.owner ? undefined : this.#aliases.get(alias)?.pipelineOf(trigger)
-      if (pipeline) return pipeline
-    }
-    return this.#aliases.get(wanted.owner)?.pipelineOf(trigger)
+    return this.#aliases.get(this.#router(record, wanted.config))?.pipelineOf(trigger) ?? this.#owners.get(trigger)
   }
 
   /** `test`, `3` or `v3`. */

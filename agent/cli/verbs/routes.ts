@@ -1,7 +1,8 @@
 /** Who gets which events of a function: shown and changed, at the hub for its devices or on this device alone. */
 import * as v from 'valibot'
 import { PRODUCTION, Route } from '../../../config/routes.ts'
-import type { AgentRoutes } from '../answers.ts'
+import { codeOf } from '../../../runtime/base/errors.ts'
+import type { AgentRoutes, AgentStatus } from '../answers.ts'
 import type { Call } from '../call.ts'
 import { assignedDevices, type DesiredFunction, type DeviceChoice } from '../devices.ts'
 import { usageError } from '../exit-codes.ts'
@@ -31,8 +32,28 @@ interface RoutesOf {
 }
 
 export async function getRoutes(call: Call, name: string, options: Where): Promise<void> {
-  const found = isHere(call, options) ? [await ofAgent(call, name)] : (await assignedDevices(call, name, options)).map(ofDesired)
-  show(call, name, found)
+  if (isHere(call, options)) return show(call, name, [await ofAgent(call, name)])
+  const found = (await assignedDevices(call, name, options)).map(ofDesired)
+  // Where the hub says nothing, this device can tell what its own list or function.yaml says.
+  const own = found.some(({ origin }) => origin === 'none') ? await ownDevice(call) : undefined
+  show(
+    call,
+    name,
+    await Promise.all(
+      found.map(async (one) => (one.origin === 'none' && one.device === own ? { ...(await ofAgent(call, name)), device: own } : one)),
+    ),
+  )
+}
+
+/** Undefined: no agent of this home answers. */
+async function ownDevice(call: Call): Promise<string | undefined> {
+  if (!call.home.context.agent) return undefined
+  try {
+    return ((await call.agent.get('/v1/status')) as AgentStatus).device ?? undefined
+  } catch (error) {
+    if (codeOf(error) === 'nothing-running') return undefined
+    throw error
+  }
 }
 
 export async function setRoute(call: Call, name: string, options: RouteOptions & { readonly first?: boolean }): Promise<void> {
@@ -125,6 +146,10 @@ function routeOf({ alias, toVersion: version, trigger, path, topic, percent, by 
   const [{ message, path: at }] = parsed.issues
   throw usageError(
     `Cannot make this route: expected ${message}`,
-    at ? `--${String(at[0].key)}` : 'name where it goes with --alias or --to-version',
+    at
+      ? `--${String(at[0].key)}`
+      : by === undefined || percent !== undefined
+        ? 'name where it goes with --alias or --to-version'
+        : '--by says what --percent is taken of',
   )
 }
