@@ -10,9 +10,16 @@ export class ConnectionCounter {
   readonly #perAddressMax: number
   readonly #onRefused: () => void
 
+  #open = 0
+
   constructor(perAddressMax: number, onRefused: () => void) {
     this.#perAddressMax = perAddressMax
     this.#onRefused = onRefused
+  }
+
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#open
   }
 
   /** In front of the server's own listeners; `isTls`: the socket speaks TLS, so nothing readable can be said. */
@@ -22,7 +29,9 @@ export class ConnectionCounter {
       const address = socket.remoteAddress ?? ''
       const count = (this.#byAddress.get(address) ?? 0) + 1
       this.#byAddress.set(address, count)
+      this.#open++
       socket.once('close', () => {
+        this.#open--
         const left = this.#byAddress.get(address)! - 1
         if (left > 0) this.#byAddress.set(address, left)
         else this.#byAddress.delete(address)

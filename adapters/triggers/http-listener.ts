@@ -49,6 +49,7 @@ export class HttpListener {
   readonly #logger: Logger
   readonly #routes = new RouteTable<HttpRoute>()
   readonly #isHostAllowed: HostCheck
+  readonly #connections: ConnectionCounter
   #server: Server | undefined
   #opening: Promise<void> | undefined
   #stopReloading: () => void = () => {}
@@ -60,10 +61,16 @@ export class HttpListener {
     this.#setting = setting
     this.#logger = logger
     this.#isHostAllowed = hostCheck(config.allowedHosts, config.listen.host)
+    this.#connections = new ConnectionCounter(config.limits.connectionsPerAddressMax, () => this.#refused())
   }
 
   get limits(): HttpLimits {
     return this.#config.limits
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#connections.open
   }
 
   /** The real address; undefined while nothing listens. */
@@ -112,7 +119,7 @@ export class HttpListener {
     server.maxConnections = limits.connectionsMax
     // One more than may be, so that too many are seen; Node leaves out what is beyond.
     server.maxHeadersCount = limits.headersMax + 1
-    new ConnectionCounter(limits.connectionsPerAddressMax, () => this.#refused()).watch(server, tls !== null)
+    this.#connections.watch(server, tls !== null)
     server.on('request', (request, response) => this.#onRequest(request, response))
     // Node would say 100 at once; the body is asked for when somebody wants it.
     server.on('checkContinue', (request, response) => this.#onRequest(request, response))

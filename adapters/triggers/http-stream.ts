@@ -43,11 +43,17 @@ export function sendStream(response: ServerResponse, head: Answer, body: BodyStr
     },
     end(error) {
       isEnded = true
-      // Cut off in the middle: what arrived must not look complete.
-      if (error) response.destroy()
+      if (error) stalled.whenIdle(() => breakOff(response))
       else response.end()
     },
   })
+}
+
+/** Cut off in the middle, an answer must not look complete: the last chunk is missing, or, where there are none, the connection is reset. */
+function breakOff(response: ServerResponse): void {
+  const { socket } = response
+  if (response.chunkedEncoding || !socket || 'encrypted' in socket) response.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** Runs while something is on its way to the client. */
@@ -56,6 +62,7 @@ class StallTimer {
   readonly #ms: number
   #timer: NodeJS.Timeout | undefined
   #pending = 0
+  #whenIdle: (() => void) | undefined
 
   constructor(response: ServerResponse, ms: number) {
     this.#response = response
@@ -70,8 +77,15 @@ class StallTimer {
   /** Something arrived; the wait for the rest begins anew. */
   done(): void {
     this.#pending--
-    if (this.#pending === 0) this.stop()
-    else this.#timer?.refresh()
+    if (this.#pending > 0) return void this.#timer?.refresh()
+    this.stop()
+    this.#whenIdle?.()
+  }
+
+  /** Once nothing is on its way. */
+  whenIdle(act: () => void): void {
+    if (this.#pending === 0) act()
+    else this.#whenIdle = act
   }
 
   stop(): void {

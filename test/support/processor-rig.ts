@@ -3,14 +3,14 @@ import path from 'node:path'
 import { MqttRouter } from '../../adapters/triggers/mqtt-router.ts'
 import { HttpListener } from '../../adapters/triggers/http-listener.ts'
 import { makeTrigger } from '../../adapters/triggers/registry.ts'
-import { httpServerOn } from '../../config/http-server.ts'
+import { httpServerOn, type HttpServerConfig } from '../../config/http-server.ts'
 import { parseFunctionConfig } from '../../config/function-config.ts'
 import { Clock } from '../../runtime/base/clock.ts'
 import { silentLogger } from '../../runtime/base/log.ts'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
 import { Tag } from '../../runtime/event/record.ts'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
-import type { TriggerSink } from '../../runtime/functions/trigger.ts'
+import type { Trigger, TriggerSink } from '../../runtime/functions/trigger.ts'
 import { Processor } from '../../runtime/processor.ts'
 import { openStore, type StoreClient } from '../../runtime/store/store-client.ts'
 import type { FunctionVersion } from '../../runtime/workers/worker.ts'
@@ -27,7 +27,9 @@ export interface LogLine {
 export class ProcessorRig {
   readonly store: StoreClient
   readonly router = new MqttRouter()
-  readonly http = new HttpListener(httpServerOn({ host: '127.0.0.1', port: 0 }), 'http')
+  readonly http: HttpListener
+  /** What was made last for each trigger's name. */
+  readonly triggers = new Map<string, Trigger>()
   readonly logs: LogLine[] = []
   readonly published: { topic: string; body: string }[] = []
   /** Of the triggers, by name: where they put their events. */
@@ -37,20 +39,23 @@ export class ProcessorRig {
   #versions = 0
   #changed: (() => void)[] = []
 
-  private constructor(directory: string, store: StoreClient) {
+  private constructor(directory: string, store: StoreClient, http: HttpServerConfig) {
     this.#directory = directory
+    this.http = new HttpListener(http, 'http')
     this.store = store
     this.processor = new Processor({
       store,
       clock: new Clock(),
       logger: silentLogger,
-      makeTrigger: (config, context) => {
-        this.sinks.set(config.name, context.sink)
-        return makeTrigger(config, context, {
+      makeTrigger: async (config, context) => {
+        const trigger = await makeTrigger(config, context, {
           router: this.router,
           http: this.http,
           marks: { get: (name) => store.getValue(name), set: (name, value) => store.setValue(name, value) },
         })
+        this.triggers.set(config.name, trigger)
+        this.sinks.set(config.name, context.sink)
+        return trigger
       },
       publish: (record) => {
         const topic = findItem(headOf(record), Tag.topic) ?? ''
@@ -67,14 +72,20 @@ export class ProcessorRig {
     })
   }
 
-  static async open(directory: string): Promise<ProcessorRig> {
+  static async open(
+    directory: string,
+    {
+      http = httpServerOn({ host: '127.0.0.1', port: 0 }),
+      maxBytes = 64 * 1024 * 1024,
+    }: { http?: HttpServerConfig; maxBytes?: number } = {},
+  ): Promise<ProcessorRig> {
     const store = await openStore({
       dataDir: path.join(directory, 'data'),
-      maxBytes: 64 * 1024 * 1024,
+      maxBytes,
       commitIntervalMs: 0,
       logger: silentLogger,
     })
-    return new ProcessorRig(directory, store)
+    return new ProcessorRig(directory, store, http)
   }
 
   /** Writes the files of a function version and returns it, ready for `processor.activate`. */
