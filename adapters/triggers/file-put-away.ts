@@ -19,7 +19,7 @@ export async function removeGiven(file: string, signature: string): Promise<bool
   return true
 }
 
-/** Moves within a file system in one step, else copies, syncs and renames. False: the file is not the one that was given. */
+/** The target is whole as soon as it is there: a second name of the file, or a copy that is synced and renamed. False: the file is not the one that was given. */
 export async function moveGiven(file: string, signature: string, folder: string): Promise<boolean> {
   await makeDirectoryDurably(folder)
   const { name, ext } = path.parse(file)

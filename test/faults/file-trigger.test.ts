@@ -42,7 +42,7 @@ for (const point of CRASH_POINTS.filter((name) => name.startsWith('file:'))) {
     try {
       await until(() => existsSync(path.join(done, 'a')))
       writeFileSync(path.join(inbox, 'b'), 'b')
-      await until(() => existsSync(path.join(done, 'b')))
+      await until(() => existsSync(path.join(done, 'b')) && readdirSync(inbox).length === 0)
       t.deepEqual([readdirSync(inbox), readdirSync(done).toSorted()], [[], ['a', 'b']])
       const { accepted } = (await agent.get<Ledger>('/v1/ledger')).sources[0]!
       t.is(accepted, point === 'file:after-commit' ? 3 : 2)
