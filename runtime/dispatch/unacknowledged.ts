@@ -1,3 +1,4 @@
+import { realTimers, type Timers } from '../base/timers.ts'
 import type { Delivery } from './delivery.ts'
 
 /** Events of one pipeline that were answered and not acknowledged, at the most; beyond, no new event is started. */
@@ -10,11 +11,13 @@ export const UNACKNOWLEDGED_MAX = 1_024
 export class Unacknowledged {
   readonly #waiting = new Map<Delivery, { readonly result: Buffer; readonly sinceMs: number }>()
   readonly #onTimeout: (delivery: Delivery) => void
+  readonly #timers: Timers
   #timeoutMs = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(onTimeout: (delivery: Delivery) => void) {
+  constructor(onTimeout: (delivery: Delivery) => void, timers = realTimers) {
     this.#onTimeout = onTimeout
+    this.#timers = timers
   }
 
   get size(): number {
@@ -26,8 +29,8 @@ export class Unacknowledged {
   }
 
   add(delivery: Delivery, result: Buffer): void {
-    this.#waiting.set(delivery, { result, sinceMs: performance.now() })
-    this.#timer ??= setTimeout(this.#check, this.#timeoutMs)
+    this.#waiting.set(delivery, { result, sinceMs: this.#timers.now() })
+    this.#timer ??= this.#timers.set(this.#check, this.#timeoutMs)
   }
 
   /** The acknowledgement came: the event's answer; undefined: it does not wait for one. */
@@ -41,17 +44,17 @@ export class Unacknowledged {
   }
 
   close(): void {
-    clearTimeout(this.#timer)
+    this.#timers.clear(this.#timer)
     this.#timer = undefined
   }
 
   readonly #check = (): void => {
     this.#timer = undefined
-    const nowMs = performance.now()
+    const nowMs = this.#timers.now()
     for (const [delivery, { sinceMs }] of this.#waiting) {
       const leftMs = sinceMs + this.#timeoutMs - nowMs
       if (leftMs > 0.5) {
-        this.#timer ??= setTimeout(this.#check, Math.ceil(leftMs))
+        this.#timer ??= this.#timers.set(this.#check, Math.ceil(leftMs))
         return
       }
       const { forget } = delivery

@@ -1,3 +1,4 @@
+import { realTimers, type Timers } from '../base/timers.ts'
 import type { Delivery } from '../dispatch/delivery.ts'
 
 /**
@@ -13,10 +14,12 @@ export class InFlight {
   #sequential = false
   #lastAnswerMs = 0
   #timer: NodeJS.Timeout | undefined
+  readonly #timers: Timers
 
-  constructor(timeoutMs: number, onTimeout: (late: Delivery, ticket: number) => void) {
+  constructor(timeoutMs: number, onTimeout: (late: Delivery, ticket: number) => void, timers = realTimers) {
     this.#timeoutMs = timeoutMs
     this.#onTimeout = onTimeout
+    this.#timers = timers
   }
 
   get isSequential(): boolean {
@@ -36,9 +39,9 @@ export class InFlight {
   }
 
   add(ticket: number, delivery: Delivery): void {
-    delivery.sinceMs = performance.now()
+    delivery.sinceMs = this.#timers.now()
     this.#deliveries.set(ticket, delivery)
-    this.#timer ??= setTimeout(this.#check, this.#timeoutMs)
+    this.#timer ??= this.#timers.set(this.#check, this.#timeoutMs)
   }
 
   get(ticket: number): Delivery | undefined {
@@ -48,14 +51,14 @@ export class InFlight {
   /** The event was answered. */
   remove(ticket: number): void {
     this.#deliveries.delete(ticket)
-    if (this.#sequential) this.#lastAnswerMs = performance.now()
+    if (this.#sequential) this.#lastAnswerMs = this.#timers.now()
   }
 
   /** It goes on: its time counts anew. */
   touch(ticket: number): void {
     const delivery = this.#deliveries.get(ticket)
     if (!delivery) return
-    const nowMs = performance.now()
+    const nowMs = this.#timers.now()
     if (this.#sequential) this.#lastAnswerMs = nowMs
     else {
       delivery.sinceMs = nowMs
@@ -71,7 +74,7 @@ export class InFlight {
 
   /** Empties it: which of the events were running (to blame for a crash), and which had not been started. */
   takeAll(): { running: Delivery[]; unstarted: Delivery[] } {
-    clearTimeout(this.#timer)
+    this.#timers.clear(this.#timer)
     this.#timer = undefined
     const all = [...this.#deliveries.values()]
     this.#deliveries.clear()
@@ -89,8 +92,8 @@ export class InFlight {
     const [ticket, oldest] = this.#deliveries.entries().next().value ?? []
     if (ticket === undefined || !oldest) return
     const since = this.#sequential ? Math.max(oldest.sinceMs, this.#lastAnswerMs) : oldest.sinceMs
-    const leftMs = since + this.#timeoutMs - performance.now()
-    if (leftMs > 0.5) this.#timer = setTimeout(this.#check, Math.ceil(leftMs))
+    const leftMs = since + this.#timeoutMs - this.#timers.now()
+    if (leftMs > 0.5) this.#timer = this.#timers.set(this.#check, Math.ceil(leftMs))
     else this.#onTimeout(oldest, ticket)
   }
 }
