@@ -81,7 +81,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     publish: (record, functionName) => publishFrom(record, functionName, router, broker, logger),
     onStream: (id, name) => hub.addStream(id, name),
     onRows: (streams) => hub.onRows(streams),
-    onWorkerEnded: ({ config: { name }, version }, error, alias) => hub.versionFailed(name, version, error, alias),
+    onWorkerEnded: ({ config: { name }, version }, { error }, alias) => hub.versionFailed(name, version, error, alias),
     onLog: (functionName, level, message, fields) => logBook.add(functionName, level, message, fields),
   })
   closer.push(() => processor.stop(STOP_GRACE_MS))

@@ -2,7 +2,7 @@
 import type { Route } from './routes.ts'
 import type { TriggerConfig } from './triggers/registry.ts'
 
-export type { BatchConfig, Delivery, ExplicitAckMode, OrderKey, TriggerBase } from './triggers/common.ts'
+export type { AllocationMode, BatchConfig, Delivery, ExplicitAckMode, OrderKey, TriggerBase, PoolSettings } from './triggers/common.ts'
 export type { CorsConfig, HttpTriggerConfig } from './triggers/http.ts'
 export type { MqttSubscription, MqttTriggerConfig } from './triggers/mqtt.ts'
 export type { CronTriggerConfig } from './triggers/cron.ts'

@@ -83,6 +83,14 @@ function mergeWorkers(checker: Checker, notices: Notices, group: readonly Trigge
       allocation: sayer('workerAllocationMode').pool.allocation,
     },
   }
+  for (const other of group) {
+    // They decide how a handler is called, and a worker has one handler.
+    for (const field of ['batch', 'explicitAckMode'] as const) {
+      if (JSON.stringify(other[field]) === JSON.stringify(group[0]![field])) continue
+      const hint = `both are in pool ${other.pool.name}, whose workers call the handler in one way`
+      checker.add(pathOf(other, field), `expected the same as trigger ${group[0]!.name} has, got something else`, hint)
+    }
+  }
   const least = sized.find((trigger) => trigger.numWorkers !== numWorkers)
   if (least)
     notices.add(pathOf(least, 'workerAllocatorName'), `has ${numWorkers} workers, the largest number of the triggers that share it`)

@@ -18,6 +18,7 @@ import type { MakeTrigger } from './functions/trigger.ts'
 import { resultRecord } from './event/result-record.ts'
 import type { Store } from './store/store.ts'
 import type { FunctionVersion } from './workers/worker.ts'
+import type { WorkerEnded } from './workers/worker-pool.ts'
 
 const FUNCTIONS_MAX = 256
 const ERROR_LEVEL = 40
@@ -34,7 +35,7 @@ export interface ProcessorOptions {
   /** A function's log line; `level` as in pino (10 debug, 20 info, 30 warn, 40 error), `fields` JSON text or empty. */
   readonly onLog: (functionName: string, level: number, message: string, fields: string) => void
   /** A worker of a running version ended by itself (it is started again); a deployment on probation may judge by it. */
-  readonly onWorkerEnded?: (version: FunctionVersion, error: Error, alias: string) => void
+  readonly onWorkerEnded?: (version: FunctionVersion, ended: WorkerEnded, alias: string) => void
 }
 
 export class Processor {

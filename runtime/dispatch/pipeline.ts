@@ -307,7 +307,7 @@ export class Pipeline implements PoolConsumer {
       const delivery = this.#lanes.take()
       if (!delivery) break
       this.#ahead.mark(delivery)
-      if (!pool.offer(delivery)) {
+      if (!pool.offer(delivery, this)) {
         this.#lanes.untake(delivery)
         break
       }
@@ -329,7 +329,7 @@ export class Pipeline implements PoolConsumer {
         this.#batchTimer = setTimeout(() => this.#askPump(), Math.ceil(waitMs))
         break
       }
-      if (!pool.offerBatch(batch)) {
+      if (!pool.offerBatch(batch, this)) {
         putBackAll(this.#lanes, batch)
         break
       }

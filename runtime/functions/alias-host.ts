@@ -6,6 +6,7 @@ import { StateCache } from '../dispatch/state-cache.ts'
 import { HeadWriter } from '../event/head.ts'
 import { Tag } from '../event/record.ts'
 import type { FunctionVersion } from '../workers/worker.ts'
+import { sumOf, type PoolStatus } from '../workers/pool-status.ts'
 import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
 import { makePools, type PoolParts } from './function-pools.ts'
 
@@ -19,7 +20,8 @@ export interface AliasStatus {
   readonly version: string
   readonly runtime: string
   readonly ready: boolean
-  readonly workers: { readonly ready: number; readonly wanted: number; readonly restarts: number; readonly inFlight: number }
+  /** Of all pools together. */
+  readonly workers: PoolStatus
   readonly triggers: readonly ({ readonly name: string; readonly kind: string; readonly waiting: number } & PipelineCounters)[]
   readonly error: string | undefined
 }
@@ -83,7 +85,7 @@ export class AliasHost {
     for (const trigger of config.triggers) consumers.set(trigger.name, (await this.#line(trigger, version)).pipeline)
     const pools = await makePools(version, consumers, this.#state, this.#workersMade, this.#logger, this.#parts)
     const made = new Set(pools.values())
-    for (const pool of made) this.#workersMade += pool.size
+    for (const pool of made) this.#workersMade += pool.maxWorkers
     try {
       await Promise.all([...made].map(start))
     } catch (error) {
@@ -129,13 +131,7 @@ export class AliasHost {
   status({ config, version }: FunctionVersion): AliasStatus {
     const lines = [...this.#lines.values()]
     const pools = [...this.#pools]
-    const sum = (pick: (pool: WorkerPool) => number) => pools.reduce((total, pool) => total + pick(pool), 0)
-    const workers = {
-      ready: sum((p) => p.readyCount),
-      wanted: sum((p) => p.size),
-      restarts: sum((p) => p.restarts),
-      inFlight: sum((p) => p.inFlight),
-    }
+    const workers = sumOf(pools.map((pool) => pool.status))
     return {
       version,
       runtime: config.runtime,

@@ -6,7 +6,7 @@ import type { Pipeline, PipelineParts } from '../dispatch/pipeline.ts'
 import type { EventWriter } from '../event/event-writer.ts'
 import type { LedgerRow } from '../store/store.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
-import type { WorkerPool } from '../workers/worker-pool.ts'
+import type { WorkerEnded, WorkerPool } from '../workers/worker-pool.ts'
 import { AliasHost, type AliasStatus, sourceName } from './alias-host.ts'
 import { Entrances, wantedTriggers, type WantedTrigger } from './entrances.ts'
 import { moveAll, strandedOf } from './gather-waiting.ts'
@@ -19,7 +19,7 @@ export interface FunctionParts extends PipelineParts {
   readonly makeTrigger: MakeTrigger
   readonly call: WorkerHost['call']
   readonly log: (functionName: string, level: number, message: string, fields: string) => void
-  readonly onWorkerEnded: (version: FunctionVersion, error: Error, alias: string) => void
+  readonly onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded, alias: string) => void
 }
 
 /** Production's version and workers, and beside it the other aliases. */
@@ -278,7 +278,7 @@ export class FunctionHost {
 
   #partsOf(alias: string) {
     const { onWorkerEnded } = this.#parts
-    return { ...this.#parts, onWorkerEnded: (version: FunctionVersion, error: Error) => onWorkerEnded(version, error, alias) }
+    return { ...this.#parts, onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded) => onWorkerEnded(version, ended, alias) }
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {

@@ -1,16 +1,17 @@
+import type { TriggerConfig } from '../../config/function-config.ts'
 import type { Logger } from '../base/log.ts'
 import type { StateCache } from '../dispatch/state-cache.ts'
 import { runtimes } from '../workers/registry.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
-import { WorkerPool, type PoolConsumer } from '../workers/worker-pool.ts'
+import { WorkerPool, type PoolConsumer, type WorkerEnded } from '../workers/worker-pool.ts'
 
 export interface PoolParts {
   readonly call: WorkerHost['call']
   readonly log: (functionName: string, level: number, message: string, fields: string) => void
-  readonly onWorkerEnded: (version: FunctionVersion, error: Error) => void
+  readonly onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded) => void
 }
 
-/** The pools of one version by trigger, not started. `consumers`: who takes the results, by trigger. */
+/** The pools of one version by trigger, not started; triggers that share one have the same. `consumers`: who takes the results, by trigger. */
 export async function makePools(
   version: FunctionVersion,
   consumers: ReadonlyMap<string, PoolConsumer>,
@@ -21,30 +22,39 @@ export async function makePools(
 ): Promise<Map<string, WorkerPool>> {
   const { config } = version
   const runtime = await runtimes[config.runtime]()
-  const workers = config.triggers.reduce((sum, trigger) => sum + trigger.numWorkers, 0)
   const pools = new Map<string, WorkerPool>()
   let nextWorkerId = firstWorkerId
-  for (const trigger of config.triggers) {
+  for (const triggers of sharing(config.triggers)) {
+    const { numWorkers, concurrency, batch, explicitAckMode, pool: settings } = triggers[0]!
     const pool = new WorkerPool({
       runtime,
-      size: trigger.numWorkers,
+      ...settings,
+      minWorkers: Math.min(settings.minWorkers, numWorkers),
+      maxWorkers: numWorkers,
       firstWorkerId: nextWorkerId,
       function: version,
-      triggers: [{ name: trigger.name, kind: trigger.kind, class: trigger.kind === 'http' ? 'sync' : 'async' }],
-      batch: trigger.batch !== null,
-      explicitAckMode: trigger.explicitAckMode,
-      concurrency: trigger.concurrency,
+      triggers: triggers.map(({ name, kind }) => ({ name, kind, class: kind === 'http' ? 'sync' : 'async' })),
+      concurrency,
+      batch: batch !== null,
+      explicitAckMode,
       eventTimeoutMs: config.eventTimeoutMs,
-      stateExclusive: workers === 1,
-      consumer: consumers.get(trigger.name)!,
+      // Events of several pipelines are not settled in the order in which a worker handled them.
+      stateExclusive: config.triggers.length === 1 && numWorkers === 1,
+      consumers: triggers.map(({ name }) => consumers.get(name)!),
+      hasMemory: () => true,
       getState: (key, answer) => state.get(key, answer),
       call: parts.call,
-      onEnded: (error) => parts.onWorkerEnded(version, error),
+      onEnded: (ended) => parts.onWorkerEnded(version, ended),
       log: (level, message, fields) => parts.log(config.name, level, message, fields),
       logger,
     })
-    nextWorkerId += trigger.numWorkers
-    pools.set(trigger.name, pool)
+    nextWorkerId += numWorkers
+    for (const { name } of triggers) pools.set(name, pool)
   }
   return pools
+}
+
+/** Triggers by the pool they name; one that names none has its own. */
+function sharing(triggers: readonly TriggerConfig[]): readonly (readonly TriggerConfig[])[] {
+  return [...Map.groupBy(triggers, ({ name, pool }) => (pool.name === null ? `trigger ${name}` : `pool ${pool.name}`)).values()]
 }

@@ -1,219 +1,278 @@
-import { ceilingMs } from '../base/backoff.ts'
-import { FunctionError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import type { AllocationMode } from '../../config/function-config.ts'
 import type { Answer, Delivery, PoolConsumer } from '../dispatch/delivery.ts'
+import { AT } from '../event/record.ts'
+import { slotOfKey } from './key-slot.ts'
+import { PoolScaler } from './pool-scaler.ts'
+import type { PoolStatus } from './pool-status.ts'
+import { WorkerSlot, type SlotHost } from './worker-slot.ts'
 import type { Runtime, Worker, WorkerHost, WorkerOptions } from './worker.ts'
-
-const RESTART = { firstMs: 100, maxMs: 60_000 }
 
 export type { PoolConsumer } from '../dispatch/delivery.ts'
 
+/** An idle worker that is not needed any more gets this long to end. */
+const SHRINK_GRACE_MS = 1_000
+
+/** A worker that was serving has ended by itself. */
+export interface WorkerEnded {
+  readonly error: Error
+  /** Events that were running in it. */
+  readonly running: number
+  readonly isCrashLoop: boolean
+}
+
 export interface PoolOptions extends Omit<WorkerOptions, 'id' | 'host'> {
   readonly runtime: Runtime
-  readonly size: number
+  readonly minWorkers: number
+  readonly maxWorkers: number
+  readonly idleTimeoutMs: number
+  readonly prewarm: boolean
+  readonly allocation: AllocationMode
   readonly firstWorkerId: number
-  readonly consumer: PoolConsumer
+  /** Who gives it events, in the order of `triggers`. */
+  readonly consumers: readonly PoolConsumer[]
   readonly getState: WorkerHost['getState']
   readonly call: WorkerHost['call']
   readonly log: WorkerHost['log']
-  /** A worker that was serving has ended by itself. */
-  readonly onEnded: (error: Error) => void
+  /** Whether there is memory for one more worker. */
+  readonly hasMemory: () => boolean
+  readonly onEnded: (ended: WorkerEnded) => void
 }
 
 /**
- * The workers of one trigger of one function version. A worker that ends is started again, at once the first time and with
- * growing waits when it keeps ending; what it held goes back to the consumer.
+ * The workers of one trigger of one function version, or of several that share them. A worker that ends is started again, and
+ * what it held goes back to the pipeline it came from.
+ *
+ * Sizes: fixed, when `minWorkers` is `maxWorkers`; else it grows and shrinks (PoolScaler), down to none with `minWorkers` 0.
  */
-export class WorkerPool implements WorkerHost {
+export class WorkerPool implements WorkerHost, SlotHost {
   readonly getState: WorkerHost['getState']
   readonly call: WorkerHost['call']
   readonly log: WorkerHost['log']
   readonly #options: PoolOptions
-  readonly #consumer: PoolConsumer
+  readonly #consumers: readonly PoolConsumer[]
   readonly #logger: Logger
-  readonly #workers: (Worker | undefined)[] = []
-  readonly #failures: number[] = []
-  /** The worker in this slot has a suspect, and nothing else until that is answered. */
-  readonly #isAlone: boolean[] = []
-  readonly #timers = new Set<NodeJS.Timeout>()
-  #stopping = false
-  #restarts = 0
-  #lastError: Error | undefined
+  readonly #slots: WorkerSlot[] = []
+  readonly #scaler: PoolScaler | undefined
+  /** Of a pool that several share: those that were refused, the one that waits longest first. */
+  readonly #refused = new Set<PoolConsumer>()
+  readonly #isShared: boolean
+  readonly #isStatic: boolean
+  #isStopped = false
 
   constructor(options: PoolOptions) {
     this.#options = options
-    this.#consumer = options.consumer
+    this.#consumers = options.consumers
     this.#logger = options.logger
+    this.#isShared = options.consumers.length > 1
+    this.#isStatic = options.allocation === 'static' && options.maxWorkers > 1
     this.getState = options.getState
     this.call = options.call
     this.log = options.log
-    for (let i = 0; i < options.size; i++) {
-      this.#workers.push(undefined)
-      this.#failures.push(0)
-      this.#isAlone.push(false)
+    for (let i = 0; i < options.maxWorkers; i++) this.#slots.push(new WorkerSlot(options.firstWorkerId + i, this, this.#logger))
+    if (options.minWorkers < options.maxWorkers) {
+      this.#scaler = new PoolScaler({
+        ...options,
+        slots: this.#slots,
+        grow: (slot) => slot.startInBackground(),
+        shrink: (slot) => void slot.empty(SHRINK_GRACE_MS),
+      })
     }
   }
 
   get readyCount(): number {
     let ready = 0
-    for (const worker of this.#workers) if (worker) ready++
+    for (const { worker } of this.#slots) if (worker) ready++
     return ready
   }
 
-  get size(): number {
-    return this.#options.size
+  /** Worker numbers it may use, from its first. */
+  get maxWorkers(): number {
+    return this.#options.maxWorkers
   }
 
-  get restarts(): number {
-    return this.#restarts
+  /** One worker, ever, for one trigger, that handles one event after the other: it keeps the order by itself. */
+  get isSequential(): boolean {
+    return !this.#isShared && this.#slots.length === 1 && this.#slots[0]!.worker?.isSequential === true
   }
 
   /** Why the last worker ended; undefined while all is well. */
   get lastError(): Error | undefined {
-    return this.readyCount === this.size ? undefined : this.#lastError
+    for (const slot of this.#slots) if (slot.lastError && (slot.isComing || slot.isCrashLoop)) return slot.lastError
+    return undefined
   }
 
-  get inFlight(): number {
-    let sum = 0
-    for (const worker of this.#workers) sum += worker?.inFlight ?? 0
-    return sum
-  }
-
-  /** One worker that handles one event after the other: it keeps the order by itself. */
-  get isSequential(): boolean {
-    return this.#workers.length === 1 && this.#workers[0]?.isSequential === true
+  get status(): PoolStatus {
+    const status = { min: this.#options.minWorkers, max: this.maxWorkers, ready: 0, wanted: 0, restarts: 0, inFlight: 0, crashLoop: false }
+    for (const slot of this.#slots) {
+      if (slot.worker) status.ready++
+      if (!slot.isEmpty) status.wanted++
+      status.restarts += slot.restarts
+      status.inFlight += slot.worker?.inFlight ?? 0
+      status.crashLoop ||= slot.isCrashLoop
+    }
+    return { ...status, wanted: Math.max(status.wanted, status.min) }
   }
 
   forEachInFlight(visit: (delivery: Delivery) => void): void {
-    for (const worker of this.#workers) worker?.forEachInFlight(visit)
+    for (const { worker } of this.#slots) worker?.forEachInFlight(visit)
   }
 
-  /** Starts all workers. One that fails: the others are stopped and its error is thrown. */
+  /** Starts the workers that it has from the start, at least one: so it is known that they start. One that fails: its error is thrown. */
   async start(): Promise<void> {
-    const results = await Promise.allSettled(this.#workers.map((_, slot) => this.#startWorker(slot)))
+    const results = await Promise.allSettled(this.#firstSlots(1).map((slot) => slot.start()))
     const failed = results.find((result) => result.status === 'rejected')
-    if (!failed) return
-    await this.stop(0)
-    throw failed.reason
+    if (failed) {
+      await this.stop(0)
+      throw failed.reason
+    }
+    this.#scaler?.look()
   }
 
-  /** Starts all workers and keeps trying with those that fail. */
+  /** At start of the agent: starts `minWorkers` workers, with `prewarm` at least one, and keeps trying with those that fail. */
   startInBackground(): void {
-    for (let slot = 0; slot < this.size; slot++) this.#restart(slot, 0)
+    for (const slot of this.#firstSlots(this.#options.prewarm ? 1 : 0)) slot.startInBackground()
+    this.#scaler?.look()
   }
 
-  offer(delivery: Delivery): boolean {
-    const slot = this.#leastLoaded(1, delivery.isSuspect)
-    if (slot === -1 || !this.#workers[slot]!.offer(delivery)) return false
-    this.#isAlone[slot] = delivery.isSuspect
-    return true
+  /** False: no worker can take it now; `onRoom` comes when one can. */
+  offer(delivery: Delivery, consumer: PoolConsumer): boolean {
+    const slot = this.#slotFor(delivery, 1)
+    if (slot) {
+      this.#address(delivery, consumer)
+      if (slot.worker!.offer(delivery)) return this.#given(slot, delivery, 1, consumer)
+    }
+    return this.#refuse(consumer)
   }
 
-  /** Gives all of them to one worker. A batch larger than a worker's capacity goes to one that has nothing else. */
-  offerBatch(batch: readonly Delivery[]): boolean {
-    const { isSuspect } = batch[0]!
-    const slot = this.#leastLoaded(batch.length, isSuspect)
-    if (slot === -1 || !this.#workers[slot]!.offerBatch(batch)) return false
-    this.#isAlone[slot] = isSuspect
-    return true
+  /** Gives all of them to one worker (with static allocation: that of the first). A batch larger than its capacity needs an idle one. */
+  offerBatch(batch: readonly Delivery[], consumer: PoolConsumer): boolean {
+    const slot = this.#slotFor(batch[0]!, batch.length)
+    if (slot) {
+      for (const delivery of batch) this.#address(delivery, consumer)
+      if (slot.worker!.offerBatch(batch)) return this.#given(slot, batch[0]!, batch.length, consumer)
+    }
+    return this.#refuse(consumer)
   }
 
   /** Asks handlers to acknowledge what they have answered and not acknowledged. */
   drain(): void {
-    for (const worker of this.#workers) worker?.drain?.()
+    for (const { worker } of this.#slots) worker?.drain?.()
   }
 
-  #leastLoaded(events: number, isSuspect: boolean): number {
-    let best = -1
+  flush(): void {
+    for (const { worker } of this.#slots) worker?.flush()
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopped = true
+    this.#scaler?.stop()
+    await Promise.all(this.#slots.map((slot) => slot.close(graceMs)))
+  }
+
+  createWorker(id: number): Worker {
+    const { runtime, ...options } = this.#options
+    return runtime.createWorker({ ...options, id, host: this })
+  }
+
+  onServing(): void {
+    for (const consumer of this.#consumers) consumer.onRoom()
+  }
+
+  onResult(worker: Worker, delivery: Delivery, result: Buffer): void {
+    this.#slotAt(worker).answered()
+    if (this.#refused.size > 0) this.#letNextIn(delivery.consumer!)
+    delivery.consumer!.onResult(delivery, result)
+  }
+
+  onAck(delivery: Delivery, error: string | null): void {
+    delivery.consumer!.onAck(delivery, error)
+  }
+
+  onStream(delivery: Delivery, head: Answer): void {
+    delivery.consumer!.onStream(delivery, head)
+  }
+
+  onFailed(delivery: Delivery, error: Error): void {
+    delivery.consumer!.onLost(delivery, error, true)
+  }
+
+  onRoom(): void {
+    for (const consumer of this.#consumers) consumer.onRoom()
+  }
+
+  onExit(worker: Worker, error: Error, blamed: Delivery[], innocent: Delivery[]): void {
+    // One event was running: it did it. Several: nobody knows which, so each is tried again by itself, and none is counted yet.
+    const isKnown = blamed.length === 1
+    const slot = this.#slotAt(worker)
+    const byItself = slot.ended(worker, error, blamed.length)
+    // Last first: the consumer puts each back at the front.
+    for (let i = innocent.length - 1; i >= 0; i--) innocent[i]!.consumer!.onLost(innocent[i]!, error, false)
+    for (let i = blamed.length - 1; i >= 0; i--) {
+      blamed[i]!.isSuspect = !isKnown
+      blamed[i]!.consumer!.onLost(blamed[i]!, error, isKnown)
+    }
+    if (byItself && !this.#isStopped) this.#options.onEnded({ error, running: blamed.length, isCrashLoop: slot.isCrashLoop })
+  }
+
+  #firstSlots(least: number): WorkerSlot[] {
+    return this.#slots.slice(0, Math.max(least, this.#options.minWorkers))
+  }
+
+  #slotAt(worker: Worker): WorkerSlot {
+    return this.#slots[worker.id - this.#options.firstWorkerId]!
+  }
+
+  #slotFor(delivery: Delivery, events: number): WorkerSlot | undefined {
+    return this.#isStatic && delivery.key !== '' ? this.#slotOf(delivery, events) : this.#leastLoaded(delivery, events)
+  }
+
+  #address(delivery: Delivery, consumer: PoolConsumer): void {
+    delivery.consumer = consumer
+    delivery.record.writeUInt16LE(this.#isShared ? this.#consumers.indexOf(consumer) : 0, AT.source)
+  }
+
+  #given(slot: WorkerSlot, { isSuspect }: Delivery, events: number, consumer: PoolConsumer): true {
+    slot.offers += events
+    slot.isAlone = isSuspect
+    if (this.#isShared) this.#refused.delete(consumer)
+    this.#scaler?.look()
+    return true
+  }
+
+  #refuse(consumer: PoolConsumer): false {
+    if (this.#isShared) this.#refused.add(consumer)
+    this.#scaler?.look(true)
+    return false
+  }
+
+  #slotOf(delivery: Delivery, events: number): WorkerSlot | undefined {
+    const slot = this.#slots[slotOfKey(delivery.key, this.#slots.length)]!
+    return canTake(slot, delivery, events) ? slot : undefined
+  }
+
+  #leastLoaded(delivery: Delivery, events: number): WorkerSlot | undefined {
+    let best: WorkerSlot | undefined
     let bestLoad = Infinity
-    for (let slot = 0; slot < this.#workers.length; slot++) {
-      const worker = this.#workers[slot]
-      if (!worker) continue
-      const load = worker.inFlight
-      if (load >= bestLoad || (load > 0 && (load + events > worker.capacity || isSuspect || this.#isAlone[slot]))) continue
+    for (const slot of this.#slots) {
+      const load = slot.worker?.inFlight ?? Infinity
+      if (load >= bestLoad || !canTake(slot, delivery, events)) continue
       best = slot
       bestLoad = load
     }
     return best
   }
 
-  flush(): void {
-    for (const worker of this.#workers) worker?.flush()
-  }
-
-  async stop(graceMs: number): Promise<void> {
-    this.#stopping = true
-    for (const timer of this.#timers) clearTimeout(timer)
-    this.#timers.clear()
-    await Promise.all(this.#workers.map(async (worker) => worker?.stop(graceMs)))
-  }
-
-  onResult(worker: Worker, delivery: Delivery, result: Buffer): void {
-    this.#failures[worker.id - this.#options.firstWorkerId] = 0
-    this.#consumer.onResult(delivery, result)
-  }
-
-  onAck(delivery: Delivery, error: string | null): void {
-    this.#consumer.onAck(delivery, error)
-  }
-
-  onStream(delivery: Delivery, head: Answer): void {
-    this.#consumer.onStream(delivery, head)
-  }
-
-  onFailed(delivery: Delivery, error: Error): void {
-    this.#consumer.onLost(delivery, error, true)
-  }
-
-  onRoom(): void {
-    this.#consumer.onRoom()
-  }
-
-  onExit(worker: Worker, error: Error, blamed: Delivery[], innocent: Delivery[]): void {
-    const slot = worker.id - this.#options.firstWorkerId
-    const wasServing = this.#workers[slot] === worker
-    if (wasServing) this.#workers[slot] = undefined
-    // One event was running: it did it. Several: nobody knows which, so each is tried again by itself, and none is counted yet.
-    const isKnown = blamed.length === 1
-    // Last first: the consumer puts each back at the front.
-    for (let i = innocent.length - 1; i >= 0; i--) this.#consumer.onLost(innocent[i]!, error, false)
-    for (let i = blamed.length - 1; i >= 0; i--) {
-      blamed[i]!.isSuspect = !isKnown
-      this.#consumer.onLost(blamed[i]!, error, isKnown)
+  /** Turns: what became free goes first to the one that waits longest, and not to the one whose event made it free. */
+  #letNextIn(last: PoolConsumer): void {
+    for (const consumer of this.#refused) {
+      if (consumer !== last) return consumer.onRoom()
     }
-    if (this.#stopping || !wasServing) return
-    this.#lastError = error
-    this.#options.onEnded(error)
-    this.#restarts++
-    const failures = this.#failures[slot]!++
-    const waitMs = failures === 0 ? 0 : ceilingMs(failures, RESTART)
-    this.#logger.warn({ worker: worker.id, error: error.message, running: blamed.length, restartInMs: waitMs }, 'worker ended')
-    this.#restart(slot, waitMs)
   }
+}
 
-  #restart(slot: number, waitMs: number): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      this.#startWorker(slot).catch((error: Error) => {
-        if (this.#stopping) return
-        this.#lastError = error
-        const nextMs = ceilingMs(++this.#failures[slot]!, RESTART)
-        this.#logger.warn({ worker: this.#options.firstWorkerId + slot, error: error.message, retryInMs: nextMs }, 'worker did not start')
-        this.#restart(slot, nextMs)
-      })
-    }, waitMs)
-    this.#timers.add(timer)
-  }
-
-  async #startWorker(slot: number): Promise<void> {
-    const { runtime, firstWorkerId, ...options } = this.#options
-    const worker = runtime.createWorker({ ...options, id: firstWorkerId + slot, host: this })
-    await worker.start()
-    if (this.#stopping) {
-      await worker.stop(0)
-      throw new FunctionError('worker-stopped', 'Worker was stopped while it started')
-    }
-    this.#workers[slot] = worker
-    this.#consumer.onRoom()
-  }
+function canTake({ worker, isAlone }: WorkerSlot, { isSuspect }: Delivery, events: number): boolean {
+  if (!worker) return false
+  const load = worker.inFlight
+  return load === 0 || (load + events <= worker.capacity && !isSuspect && !isAlone)
 }

@@ -71,6 +71,11 @@ test('triggers of one pool that contradict each other are refused, with the plac
   )
 })
 
+test('triggers of one pool take batches all or none', (t) => {
+  const text = problem(t, 'workerAllocatorName: all', 'workerAllocatorName: all, batch: { mode: enable }')
+  t.regex(text, /spec\.triggers\.t2\.batch: expected the same as trigger t1 has/)
+})
+
 test('static allocation needs a fixed number of workers', (t) => {
   t.is(triggersOf('workerAllocationMode: static, numWorkers: 3')[0]!.pool.allocation, 'static')
   t.regex(problem(t, 'workerAllocationMode: static, minWorkers: 0, maxWorkers: 3'), /expected pool/)
