@@ -20,14 +20,18 @@ export interface InvokeOptions {
 
 /** Calls a function on this device and prints what it answers. */
 export async function invoke({ agent, printer }: Call, name: string, options: InvokeOptions): Promise<Exit> {
-  const { body: given, contentType = undefined, header, field, ...texts } = options
+  const { body: given, contentType, header, field, trigger, topic, method, path: requested, qos, retain, type: eventType } = options
+  // Only what is there: the query names what it does not know as wrong.
+  const event = Object.fromEntries(
+    Object.entries({ trigger, topic, method, path: requested, qos, retain, type: eventType }).filter(([, value]) => value !== undefined),
+  )
   const body = bodyOf(given)
   const headers = Object.fromEntries(header.map((text) => keyAndValue(text, 'header')))
   const fields = Object.fromEntries(field.map((text) => keyAndValue(text, 'field')))
   const type = contentType ?? guessedType(body)
   // An answer to a person looks like one to an HTTP client, unless they say otherwise.
   const isCall = options.trigger === undefined && options.topic === undefined
-  const query = syntheticQuery({ ...(isCall ? { method: 'POST' } : {}), ...texts, headers, fields, body })
+  const query = syntheticQuery({ ...(isCall ? { method: 'POST' } : {}), ...event, headers, fields, body })
   const path = `/v1/functions/${encodeURIComponent(name)}/invoke?${query}`
   const answer = await agent.send('POST', path, type === undefined ? {} : { 'content-type': type }, body)
   const failed = answer.status >= 500 || answer.headers['x-dunlin-failed'] !== undefined
