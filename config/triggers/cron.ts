@@ -66,14 +66,14 @@ export const cron = triggerKind({
   schema,
   defaults: { delivery: 'durable', orderKey: 'source' },
   attributesWithoutEffect: WITHOUT_EFFECT,
-  compile({ attributes, orderKey }, base, { checker, path }): CronTriggerConfig | null {
+  compile({ attributes, orderKey }, base, { checker, notices, path }): CronTriggerConfig | null {
     const { schedule, interval, event, timezone, catchUp, catchUpMax } = attributes
+    // Nuclio's documents may say Replace: they run, and are told.
     if (attributes.concurrencyPolicy === 'Replace') {
-      const hint = 'a running handler is not broken off here: write Forbid, and an eventTimeout that is shorter than the schedule'
-      checker.add([...path, 'attributes', 'concurrencyPolicy'], 'expected Allow or Forbid, got "Replace"', hint)
-      return null
+      const sentence = 'acts as Forbid here: a running handler is not broken off; an eventTimeout shorter than the schedule comes close'
+      notices.add([...path, 'attributes', 'concurrencyPolicy'], sentence)
     }
-    const concurrencyPolicy = attributes.concurrencyPolicy || 'Forbid'
+    const concurrencyPolicy = attributes.concurrencyPolicy === 'Allow' ? 'Allow' : 'Forbid'
     if ((schedule === undefined) === (interval === undefined)) {
       checker.add([...path, 'attributes'], `expected one of schedule and interval, got ${schedule === undefined ? 'neither' : 'both'}`)
       return null

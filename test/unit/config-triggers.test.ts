@@ -22,6 +22,13 @@ test('cron has its policies, by default none and Forbid', (t) => {
   })
 })
 
+test("cron takes Nuclio's Replace as Forbid, with a notice", (t) => {
+  const text = withTrigger('{kind: cron, attributes: {schedule: "* * * * *", concurrencyPolicy: Replace}}')
+  const { triggers, notices } = parseFunctionConfig(text, 'function.yaml')
+  t.like(triggers[0], { concurrencyPolicy: 'Forbid' })
+  t.regex(notices[0]!, /^function.yaml:5:\d+ spec.triggers.t.attributes.concurrencyPolicy acts as Forbid here/)
+})
+
 test('kickstart gives an empty event at each start when nothing is said', (t) => {
   t.like(triggerOf('{kind: kickstart}'), { body: '', headers: {}, per: 'start', delivery: 'durable', orderKey: 'source' })
   t.like(triggerOf('{kind: kickstart, attributes: {per: version, event: {body: go, headers: {n: 1}}}}'), {
@@ -72,7 +79,6 @@ for (const [trigger, path, message] of [
   ['{kind: cron, attributes: {schedule: "0 0 30 2 *"}}', 'schedule', /a day that exists/],
   ['{kind: cron, attributes: {schedule: "* * * * *", catchUp: some}}', 'catchUp', /none.*last.*all/],
   ['{kind: cron, attributes: {schedule: "* * * * *", catchUpMax: 1001}}', 'catchUpMax', /at most 1000/],
-  ['{kind: cron, attributes: {schedule: "* * * * *", concurrencyPolicy: Replace}}', 'concurrencyPolicy', /expected Allow or Forbid/],
   ['{kind: kickstart, attributes: {per: boot}}', 'per', /start.*version/],
   ['{kind: file, attributes: {paths: [in]}}', 'paths[0]', /an absolute path/],
   ['{kind: file, attributes: {paths: [/in], glob: ../x}}', 'glob', /a pattern below the folder/],
