@@ -227,5 +227,5 @@ export function refuseUpgrade(socket: Duplex, { status, text }: Fault, headers: 
     `content-length: ${Buffer.byteLength(body)}`,
     ...headers,
   ]
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }

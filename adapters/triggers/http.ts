@@ -1,27 +1,32 @@
 import type { ServerResponse } from 'node:http'
 import type { HttpTriggerConfig } from '../../config/function-config.ts'
 import { ResourceError } from '../../runtime/base/errors.ts'
-import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
+import type { Trigger, TriggerContext, TriggerSink } from '../../runtime/functions/trigger.ts'
 import { end } from './http-answer.ts'
 import { readBody } from './http-body.ts'
 import { decideCors } from './http-cors.ts'
 import { HttpDelivery } from './http-deliver.ts'
 import { HttpListener, type HttpCall, type HttpRoute, type ListenAddress } from './http-listener.ts'
+import type { WebSocketConnections } from './http-websocket.ts'
 import type { TriggerOf, TriggerServices } from './registry.ts'
 
 /**
  * Requests become events. Delivery `direct`: the handler's answer is the response, after the commit of what it emitted.
  * `durable`: 202 with the event's id when the event is committed.
  */
-export class HttpTrigger implements Trigger, HttpRoute {
+export class HttpTrigger implements Trigger {
   readonly #config: HttpTriggerConfig
   readonly #delivery: HttpDelivery
   readonly #listener: HttpListener
   readonly #isOwn: boolean
   readonly #allow: string | undefined
+  readonly #sink: TriggerSink
+  readonly #routes = new Map<string, HttpRoute>()
+  #sockets: WebSocketConnections | undefined
 
   constructor(config: HttpTriggerConfig, context: TriggerContext, shared: HttpListener) {
     this.#config = config
+    this.#sink = context.sink
     this.#isOwn = config.server !== null
     this.#listener = config.server
       ? new HttpListener(config.server, `spec.triggers.${config.name}.attributes of ${context.functionName}`, context.logger)
@@ -35,15 +40,40 @@ export class HttpTrigger implements Trigger, HttpRoute {
   }
 
   async start(): Promise<void> {
-    for (const path of this.#config.paths) await this.#listener.add(path, this)
+    const { websocket, paths, delivery } = this.#config
+    if (websocket) {
+      const { WebSocketConnections } = await import('./http-websocket.ts')
+      const { stallTimeoutMs } = this.#listener.limits
+      this.#sockets = new WebSocketConnections(websocket, this.#sink, delivery === 'durable', stallTimeoutMs)
+    }
+    for (const path of new Set([...paths, ...(websocket?.paths ?? [])])) {
+      const route = this.#routeOf(path)
+      await this.#listener.add(path, route)
+      this.#routes.set(path, route)
+    }
   }
 
   async stop(): Promise<void> {
-    for (const path of this.#config.paths) this.#listener.remove(path, this)
+    for (const [path, route] of this.#routes) this.#listener.remove(path, route)
+    this.#routes.clear()
+    await this.#sockets?.close()
     if (this.#isOwn) await this.#listener.close()
   }
 
-  onRequest(call: HttpCall, response: ServerResponse): void {
+  /** A path may take requests, connections, or both. */
+  #routeOf(path: string): HttpRoute {
+    const { websocket, paths } = this.#config
+    const isOfSockets = websocket !== null && (websocket.paths?.includes(path) ?? true)
+    return {
+      onRequest: paths.includes(path)
+        ? (call, response) => this.#onRequest(call, response)
+        : (_call, response) =>
+            end(response, 426, 'This path takes WebSocket connections', ['upgrade', 'websocket', 'connection', 'Upgrade']),
+      ...(isOfSockets ? { onUpgrade: (call, socket, firstBytes) => this.#sockets!.accept(call, socket, firstBytes) } : {}),
+    }
+  }
+
+  #onRequest(call: HttpCall, response: ServerResponse): void {
     const { cors, maxRequestBodyBytes } = this.#config
     const method = call.request.method ?? 'GET'
     let extra: readonly string[] = NOTHING

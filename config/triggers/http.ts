@@ -6,6 +6,7 @@ import { NO_CLUSTER, NO_CONTAINER, DEAD } from '../nuclio-fields.ts'
 import { anything } from '../without-effect.ts'
 import { common, triggerKind, type TriggerBase, type TriggerCompile } from './common.ts'
 import { compileCors, cors, type CorsConfig } from './http-cors.ts'
+import { compileWebSocket, websocket, type WebSocketConfig } from './http-websocket.ts'
 
 export type { CorsConfig } from './http-cors.ts'
 
@@ -22,6 +23,7 @@ export interface HttpTriggerConfig extends TriggerBase {
   readonly methods: readonly string[] | null
   readonly maxRequestBodyBytes: number
   readonly cors: CorsConfig | null
+  readonly websocket: WebSocketConfig | null
   /** CloudEvents 1.0 are taken apart; false: they come as they are. */
   readonly cloudEvents: boolean
   /** Who may ask for the logs of a call with x-nuclio-log-level. */
@@ -62,6 +64,7 @@ const schema = v.strictObject({
       /** 4 MiB, Nuclio's: a body is held in memory whole. A number counts bytes. */
       maxRequestBodySize: v.optional(v.union([integer({ min: 1, max: 64 * MiB }), size({ min: 1, max: 64 * MiB })]), '4MiB'),
       cors: v.optional(cors),
+      websocket: v.optional(websocket(httpPath)),
       cloudEvents: v.optional(v.boolean(), true),
       /** Log lines may hold what the caller should not see: only the machine itself gets them. */
       returnLogs: v.optional(v.picklist(['loopback', 'always', 'never']), 'loopback'),
@@ -94,6 +97,7 @@ export const http = triggerKind({
       methods: attributes.methods ?? null,
       maxRequestBodyBytes: attributes.maxRequestBodySize,
       cors: attributes.cors ? compileCors(attributes.cors, context) : null,
+      websocket: compileWebSocket(attributes.websocket),
       cloudEvents: attributes.cloudEvents,
       returnLogs: attributes.returnLogs,
       fileStreamFolder: attributes.fileStreamFolder ?? null,

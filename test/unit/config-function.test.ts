@@ -329,6 +329,7 @@ test('an http trigger gets its defaults, on a port of its own the root path', (t
     methods: null,
     maxRequestBodyBytes: 4 * 1024 * 1024,
     cors: null,
+    websocket: null,
     cloudEvents: true,
     returnLogs: 'loopback',
     fileStreamFolder: null,
