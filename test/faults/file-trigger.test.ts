@@ -52,6 +52,37 @@ for (const point of CRASH_POINTS.filter((name) => name.startsWith('file:'))) {
   })
 }
 
+test.serial('400 files are all put away when the agent is killed twice among them, and few are given twice', async (t) => {
+  const folder = tempDir(t)
+  const [inbox, done] = [path.join(folder, 'in'), path.join(folder, 'done')]
+  mkdirSync(inbox)
+  mkdirSync(done)
+  const files = functionOf({ paths: [inbox], after: 'move', moveTo: done })
+  files['function.yaml'] = files['function.yaml'].replace('"shell"', '"nodejs"').replace('f.sh', 'f:handler')
+  const source = { 'function.yaml': files['function.yaml'], 'f.mjs': 'export const handler = () => {}\n' }
+  for (let n = 0; n < 400; n++) writeFileSync(path.join(inbox, String(n)), String(n))
+  for (const count of [100, 250]) {
+    const killed = await startAgent(folder, source)
+    await until(() => readdirSync(done).length >= count)
+    await killed.stop('SIGKILL')
+  }
+  const agent = await startAgent(folder, source)
+  try {
+    await until(() => readdirSync(inbox).length === 0)
+    t.deepEqual(
+      readdirSync(done)
+        .map(Number)
+        .toSorted((a, b) => a - b),
+      Array.from({ length: 400 }, (_, n) => n),
+    )
+    const row = (await agent.get<Ledger>('/v1/ledger')).sources[0]!
+    t.true(row.balanced)
+    t.true(row.accepted >= 400 && row.accepted <= 400 + 2 * 16, String(row.accepted))
+  } finally {
+    await agent.stop()
+  }
+})
+
 const onBench = async (t: ExecutionContext, attributes: object, run: (bench: TriggerBench, inbox: string) => Promise<void>) => {
   const bench = new TriggerBench()
   const inbox = path.join(tempDir(t), 'in')
