@@ -53,23 +53,43 @@ interface Rule {
   readonly alias: string
   readonly trigger: string | undefined
   readonly path: string | undefined
-  readonly topic: readonly string[] | undefined
+  readonly topic: ((topic: string) => boolean) | undefined
   /** Of 2^32; undefined: all of them. */
   readonly share: number | undefined
   readonly byKey: boolean
   /** So that two shares of the same events are drawn independently. */
   readonly salt: number
+  readonly drawKey: (key: string) => number
 }
 
 function ruleOf(route: Route, alias: string): Rule {
+  const filter = route.topic?.split('/')
+  const salt = hash(Buffer.from(alias), 0)
   return {
     alias,
     trigger: route.trigger,
     path: route.path,
-    topic: route.topic?.split('/'),
+    topic: filter && remembered((topic) => matchesTopic(filter, topic)),
     share: route.percent === undefined ? undefined : (route.percent / 100) * 2 ** 32,
     byKey: route.by === 'orderKey',
-    salt: hash(Buffer.from(alias), 0),
+    salt,
+    drawKey: remembered((key) => hash(Buffer.from(key), salt)),
+  }
+}
+
+/** Sensors publish on few topics, and again and again. */
+const REMEMBERED_MAX = 10_000
+
+function remembered<T>(decide: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>()
+  return (text) => {
+    let decided = known.get(text)
+    if (decided === undefined) {
+      if (known.size >= REMEMBERED_MAX) known.clear()
+      decided = decide(text)
+      known.set(text, decided)
+    }
+    return decided
   }
 }
 
@@ -86,21 +106,21 @@ function fits(rule: Rule, record: Buffer, trigger: Parameters<Router>[1]): boole
   }
   if (rule.topic !== undefined) {
     const topic = findItem(headOf(record), Tag.topic)
-    if (topic === undefined || !matchesTopic(rule.topic, topic)) return false
+    if (topic === undefined || !rule.topic(topic)) return false
   }
   return rule.share === undefined || draw(rule, record, trigger.orderKey) < rule.share
 }
 
 /** A number below 2^32 that the event, or its order key, always has. A larger share holds all that a smaller one held. */
-function draw({ byKey, salt }: Rule, record: Buffer, orderKey: OrderKey): number {
+function draw({ byKey, salt, drawKey }: Rule, record: Buffer, orderKey: OrderKey): number {
   const key = byKey ? keyOf(record, orderKey) : undefined
-  return key === undefined ? hash(record.subarray(AT.id, AT.id + 16), salt) : hash(Buffer.from(key), salt)
+  return key === undefined ? hash(record.subarray(AT.id, AT.id + 16), salt) : drawKey(key)
 }
 
 /** Undefined: the event has no order, and is drawn by itself. */
 function keyOf(record: Buffer, orderKey: OrderKey): string | undefined {
   if (orderKey === 'none') return undefined
-  return findItem(headOf(record), Tag.orderKey) ?? (orderKey === 'topic' ? findItem(headOf(record), Tag.topic) : undefined) ?? '*'
+  return (orderKey === 'topic' && findItem(headOf(record), Tag.topic)) || '*'
 }
 
 /** FNV-1a, and the last step of MurmurHash3 so that near keys lie far apart. */
