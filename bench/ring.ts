@@ -60,7 +60,7 @@ export async function run(): Promise<void> {
   await json.close()
 }
 
-interface Case {
+export interface Case {
   readonly events: number
   readonly inFlight: number
   readonly bytes: number
@@ -73,7 +73,7 @@ const CASES: readonly Case[] = [
   { events: 100, inFlight: 1, bytes: 1 << 20 },
 ]
 
-interface Measured {
+export interface Measured {
   readonly perSecond: number
   readonly medianUs: number
   readonly p99Us: number
@@ -84,7 +84,7 @@ interface Measured {
 /** Sends `events` bodies, `inFlight` at a time, calling `done(number)` for each answer. */
 type Echo = (each: Case, started: (number: number) => void, done: (number: number) => void) => Promise<void>
 
-async function measure(echo: Echo, each: Case, pid: number): Promise<Measured> {
+export async function measure(echo: Echo, each: Case, pid: number): Promise<Measured> {
   const startedAt = new Float64Array(each.events)
   const tookMs = new Float64Array(each.events)
   const before = { self: usageOf('self'), guest: usageOf(pid) }
@@ -108,7 +108,7 @@ async function measure(echo: Echo, each: Case, pid: number): Promise<Measured> {
 }
 
 /** The median of each figure by itself. */
-function median(rounds: readonly Measured[]): Measured {
+export function median(rounds: readonly Measured[]): Measured {
   const of = (key: keyof Measured): number => quantile(Float64Array.from(rounds, (round) => round[key]).sort(), 0.5)
   return {
     perSecond: of('perSecond'),
@@ -119,7 +119,7 @@ function median(rounds: readonly Measured[]): Measured {
   }
 }
 
-interface Opened {
+export interface Opened {
   readonly echo: Echo
   readonly pid: number
   close(): Promise<void>
@@ -161,7 +161,7 @@ async function openRing(): Promise<Opened> {
   }
 }
 
-function ringEcho(channel: Channel, each: Case, started: (number: number) => void, done: (number: number) => void): Promise<void> {
+export function ringEcho(channel: Channel, each: Case, started: (number: number) => void, done: (number: number) => void): Promise<void> {
   const finished = Promise.withResolvers<void>()
   const header = Buffer.alloc(RECORD_HEADER_BYTES)
   header[AT.kind] = Kind.event
@@ -192,7 +192,7 @@ function ringEcho(channel: Channel, each: Case, started: (number: number) => voi
   return finished.promise
 }
 
-async function openJson(): Promise<Opened> {
+export async function openJson(): Promise<Opened> {
   const folder = mkdtempSync(join(tmpdir(), 'dunlin-bench-'))
   const path = join(folder, 'json.sock')
   const server = createServer().listen(path)

@@ -16,6 +16,7 @@ const COPIED = [
   'runtime/shared-memory/guests',
   'runtime/native/dunlin.h',
   'runtime/native/go',
+  'runtime/native/rust',
   'config/schemas',
   'examples',
   'README.md',

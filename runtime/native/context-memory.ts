@@ -1,5 +1,6 @@
 /** The memory that a library sees as its dunlin_context (dunlin.h): one struct, its strings, and the buffer that records gather in. */
 import koffi from 'koffi'
+import { addressOf, ownMemory } from './memory.ts'
 import type { TriggerInfo } from '../workers/nodejs/guest-event.ts'
 
 /** Offsets in struct dunlin_context. */
@@ -38,7 +39,7 @@ export interface ContextFields {
 
 export class ContextMemory {
   readonly address: number
-  readonly out = Buffer.from(new ArrayBuffer(OUT_BYTES))
+  readonly out = ownMemory(OUT_BYTES)
   readonly #struct = ownMemory(CONTEXT_BYTES)
   /** What the struct points to. */
   readonly #kept: Buffer[] = [this.out]
@@ -84,18 +85,6 @@ export class ContextMemory {
     this.#kept.push(to)
   }
 }
-
-/** Memory whose address stays: small Buffers of Node may move, or share one with others. */
-export function ownMemory(bytes: number): Buffer {
-  return Buffer.from(new ArrayBuffer(Math.max(bytes, MOVABLE_BYTES)), 0, bytes)
-}
-
-export function addressOf(memory: Buffer): number {
-  return Number(koffi.address(memory))
-}
-
-/** V8 may keep smaller arrays in its own heap. */
-const MOVABLE_BYTES = 128
 
 function text(value: string): Buffer {
   const bytes = ownMemory(Buffer.byteLength(value) + 1)

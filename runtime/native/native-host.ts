@@ -6,9 +6,10 @@ import { AT, Flag, Kind, RECORD_HEADER_BYTES, Tag, recordSize } from '../event/r
 import type { RecordView } from '../shared-memory/channel.ts'
 import type { GuestChannel } from '../shared-memory/guest-channel.ts'
 import type { GuestInit } from '../workers/nodejs/guest-context.ts'
-import { addressOf, ContextMemory, ownMemory } from './context-memory.ts'
+import { ContextMemory } from './context-memory.ts'
 import { EventMemory, type WaitingEvent } from './event-memory.ts'
 import { ABI_VERSION, loadLibrary, type Library } from './library.ts'
+import { addressOf, ForeignMemory, ownMemory, SpareMemory } from './memory.ts'
 import { StateView } from './state-view.ts'
 
 /** Return codes of dunlin.h. */
@@ -57,6 +58,8 @@ export class NativeHost {
   #current = 0
   #question = 0
   #answer: Buffer | null = null
+  readonly #answers = new SpareMemory()
+  readonly #bodies = new ForeignMemory()
   #stop: 'no' | 'drain' | 'end' = 'no'
   #unrung = 0
   #unrungSince = 0
@@ -87,11 +90,12 @@ export class NativeHost {
     switch (view.kind) {
       case Kind.event:
         this.#waiting.push(this.#events.keep(view, Flag.batchMore))
+        if (this.#events.isFull) this.#channel.pause()
         return
       case Kind.stateValue:
       case Kind.callResult:
         if (view.ticket !== this.#question) return
-        this.#answer = ownMemory(view.size)
+        this.#answer = this.#answers.take(view.size)
         view.copyTo(this.#answer, 0)
         return
       case Kind.init:
@@ -240,7 +244,7 @@ export class NativeHost {
       const used = RECORD_HEADER_BYTES + out.readUInt32LE(at + AT.headLength) + (outside ? 0 : out.readUInt32LE(at + AT.bodyLength))
       if (size < RECORD_HEADER_BYTES || at + size > length || used > size) throw new FunctionError('library-record', BROKEN)
       const record = out.subarray(at, at + size)
-      const given = outside ? Buffer.from(koffi.view(body, bodyLength)) : null
+      const given = outside ? this.#bodies.copy(body, bodyLength) : null
       code = isLast && asks ? this.#ask(record, given) : this.#take1(record, given)
       at += size
     }

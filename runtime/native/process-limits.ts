@@ -7,8 +7,11 @@ const RLIMIT_DATA = 2
 const RLIMIT_CORE = 4
 const LINE_BUFFERED = 1
 
+/** What the host itself may come to take: its heap, and buffers that it uses again. */
+const HOST_BYTES = 32 << 20
+
 /**
- * Lets the process take `bytes` of private memory more than it has now; then malloc answers NULL. No core file is written: it would
+ * Lets the library take `bytes` of private memory; then malloc answers NULL. No core file is written: it would
  * hold events, and fill a small disk.
  */
 export function limitProcess(bytes: number): void {
@@ -20,7 +23,7 @@ export function limitProcess(bytes: number): void {
   }
   to(RLIMIT_CORE, 0)
   const kilobytes = Number(/^VmData:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1])
-  to(RLIMIT_DATA, kilobytes * 1024 + bytes)
+  to(RLIMIT_DATA, kilobytes * 1024 + HOST_BYTES + bytes)
 }
 
 /** What a library prints becomes a line of the log when it is written, not when the process ends. */

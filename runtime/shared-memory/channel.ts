@@ -83,6 +83,7 @@ export class RingChannel implements Channel {
   #state: 'open' | 'broken' | 'closed' = 'open'
   #isPolling = false
   #isAsleep = false
+  #isPaused = false
   #next: NodeJS.Immediate | null = null
   /** EVENTs written less RESULTs read: while there are some, the agent looks by itself now and then. */
   #unanswered = 0
@@ -145,6 +146,7 @@ export class RingChannel implements Channel {
     if (this.#state !== 'open' || this.#isPolling) return 0
     this.#isPolling = true
     this.#isAsleep = false
+    this.#isPaused = false
     let read = 0
     try {
       read = this.#drain(max)
@@ -155,6 +157,11 @@ export class RingChannel implements Channel {
       else this.#settle()
     }
     return read
+  }
+
+  /** Called by onRecord: the poll that reads ends behind this record. */
+  pause(): void {
+    this.#isPaused = true
   }
 
   /** Nothing was there at the last look, and the peer rings when there is something. */
@@ -197,7 +204,7 @@ export class RingChannel implements Channel {
       if (read++ === 0) reader.wakeUp()
       if (view.kind === Kind.result) this.#unanswered--
       this.onRecord(view)
-      if (this.#state !== 'open') break
+      if (this.#state !== 'open' || this.#isPaused) break
       if (reader.held >= this.#releaseAfterBytes && reader.release()) this.#parts.doorbell.ring()
     }
     return read

@@ -13,6 +13,8 @@ export interface GuestChannel extends Channel {
   block(ms: number): void
   /** Nothing was there at the last look, and a bell comes with what is next: without it, `block` may wait for nothing. */
   readonly isAsleep: boolean
+  /** Called by onRecord: the poll that reads ends behind this record. */
+  pause(): void
 }
 
 /**

@@ -11,11 +11,13 @@ import { buildLibrary, HEADER_FOLDER } from '../support/native-library.ts'
 import { needs } from '../support/packages.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const nativeTest = needs(test, 'gcc')
+const nativeTest = needs(test.serial, 'gcc')
 
 const HEAD = '#include <dunlin.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <time.h>\nDUNLIN_DEFINE_ABI\n'
 const HANDLE = 'DUNLIN_EXPORT int32_t dunlin_handle(dunlin_context *context, const dunlin_event *event)'
 const PLAIN = `${HEAD}${HANDLE} { dunlin_span body = dunlin_body(event); return dunlin_respond(context, event, 200, body.data, body.length); }`
+
+type Options = Partial<{ batch: boolean; memoryLimit: string }>
 
 /** A worker whose library is made of `source`, at `file` in the function's folder. */
 function make(
@@ -23,18 +25,21 @@ function make(
   source: string,
   handler = 'libf.so',
   file = 'libf.so',
-  options: Partial<{ batch: boolean }> = {},
+  { memoryLimit = '', ...options }: Options = {},
 ): DrivenWorker {
   const directory = tempDir(t)
   const target = path.join(directory, file)
   mkdirSync(path.dirname(target), { recursive: true })
   writeFileSync(path.join(directory, 'f.c'), source)
   buildLibrary(path.join(directory, 'f.c'), target)
-  return at(t, directory, handler, options)
+  return at(t, directory, handler, { memoryLimit, ...options })
 }
 
-function at(t: ExecutionContext, directory: string, handler: string, options: Partial<{ batch: boolean }> = {}): DrivenWorker {
-  const config = parseFunctionConfig(`metadata: { name: f }\nspec: { runtime: native, handler: "${handler}" }`, 'function.yaml')
+function at(t: ExecutionContext, directory: string, handler: string, { memoryLimit = '', ...options }: Options = {}): DrivenWorker {
+  const config = parseFunctionConfig(
+    `metadata: { name: f }\nspec: { runtime: native, handler: "${handler}", ${memoryLimit} }`,
+    'function.yaml',
+  )
   const driven = new DrivenWorker({ config, version: '1', directory }, nativeRuntime, options)
   t.teardown(() => driven.worker.stop(0))
   return driven
@@ -43,6 +48,25 @@ function at(t: ExecutionContext, directory: string, handler: string, options: Pa
 async function failsToStart(t: ExecutionContext, driven: DrivenWorker, expected: RegExp): Promise<void> {
   const error = await t.throwsAsync(driven.worker.start(), { code: 'init-failed' })
   t.regex(error.message, expected)
+}
+
+/** Gives all of them, as fast as the worker takes them: the ring is full most of the time. */
+async function echoAll(t: ExecutionContext, driven: DrivenWorker, bodies: readonly Buffer[]): Promise<void> {
+  const answers: Promise<unknown>[] = []
+  for (const body of bodies) {
+    let answer: ReturnType<DrivenWorker['post']> | undefined
+    while (!answer) {
+      try {
+        answer = driven.post(body)
+      } catch {
+        driven.worker.flush()
+        await Promise.all(answers.splice(0))
+      }
+    }
+    answers.push(answer.then((handled) => t.true(handled.body.equals(body))))
+  }
+  driven.worker.flush()
+  await Promise.all(answers)
 }
 
 nativeTest('native handler may be named, and lie in a folder for the kind of device', async (t) => {
@@ -170,24 +194,22 @@ nativeTest('native library may ask for state while many events wait, and each ke
 }`,
   )
   await driven.worker.start()
-  const bodies = Array.from({ length: 300 }, (_, i) => Buffer.alloc(1 + ((i * 997) % 6000), i & 255))
-  const answers = []
-  for (const body of bodies) {
-    // The ring fills up: what waits in it must not keep an answer out.
-    let answer: ReturnType<DrivenWorker['post']> | undefined
-    while (!answer) {
-      try {
-        answer = driven.post(body)
-      } catch {
-        driven.worker.flush()
-        await Promise.all(answers.splice(0))
-      }
-    }
-    answers.push(answer.then((handled) => t.true(handled.body.equals(body))))
-  }
-  driven.worker.flush()
-  await Promise.all(answers)
+  await echoAll(
+    t,
+    driven,
+    Array.from({ length: 300 }, (_, i) => Buffer.alloc(1 + ((i * 997) % 6000), i & 255)),
+  )
   t.is(driven.state.get('n')!.readBigUInt64LE(1), 300n)
+})
+
+nativeTest('native host needs no more memory for many large events than for one', async (t) => {
+  const driven = make(t, PLAIN, 'libf.so', 'libf.so', { memoryLimit: 'runtimeAttributes: { memoryLimit: 1MiB }' })
+  await driven.worker.start()
+  await echoAll(
+    t,
+    driven,
+    Array.from({ length: 3000 }, (_, i) => Buffer.alloc(64 << 10, i & 255)),
+  )
 })
 
 nativeTest('the example of docs/native.md compiles without a warning and does what the page says', async (t) => {

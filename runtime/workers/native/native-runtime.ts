@@ -21,7 +21,7 @@ export const nativeRuntime: Runtime = {
 }
 
 /** The host's own JavaScript is small and the same for every event: little heap, and no threads to compile it. */
-const HOST_OPTIONS = [
+export const HOST_OPTIONS = [
   '--disable-warning=ExperimentalWarning',
   '--max-old-space-size=64',
   '--max-semi-space-size=1',
