@@ -9,6 +9,7 @@ import { nativeRuntime } from '../../runtime/workers/native/native-runtime.ts'
 import { DrivenWorker } from '../support/guests/driven-worker.ts'
 import { buildLibrary, HEADER_FOLDER } from '../support/native-library.ts'
 import { needs } from '../support/packages.ts'
+import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const nativeTest = needs(test.serial, 'gcc')
@@ -17,7 +18,7 @@ const HEAD = '#include <dunlin.h>\n#include <stdio.h>\n#include <stdlib.h>\n#inc
 const HANDLE = 'DUNLIN_EXPORT int32_t dunlin_handle(dunlin_context *context, const dunlin_event *event)'
 const PLAIN = `${HEAD}${HANDLE} { dunlin_span body = dunlin_body(event); return dunlin_respond(context, event, 200, body.data, body.length); }`
 
-type Options = Partial<{ batch: boolean; memoryLimit: string }>
+type Options = Partial<{ memoryLimit: string }>
 
 /** A worker whose library is made of `source`, at `file` in the function's folder. */
 function make(
@@ -210,6 +211,84 @@ nativeTest('native host needs no more memory for many large events than for one'
     driven,
     Array.from({ length: 3000 }, (_, i) => Buffer.alloc(64 << 10, i & 255)),
   )
+})
+
+/** A function in the processor, over the mqtt trigger `in`. */
+async function withRig(t: ExecutionContext, source: string, trigger: string, run: (rig: ProcessorRig) => Promise<void>): Promise<void> {
+  const directory = tempDir(t)
+  writeFileSync(path.join(directory, 'f.c'), source)
+  buildLibrary(path.join(directory, 'f.c'), path.join(directory, 'libf.so'))
+  const config = parseFunctionConfig(
+    `
+metadata: { name: f }
+spec:
+  runtime: native
+  handler: libf.so
+  maxAttempts: 2
+  retry: { first: 1ms, max: 1s }
+  triggers:
+    in: { kind: mqtt, ${trigger}, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }`,
+    'function.yaml',
+  )
+  const rig = await ProcessorRig.open(tempDir(t))
+  try {
+    await rig.processor.activate({ config, version: '1', directory })
+    await run(rig)
+  } finally {
+    await rig.close()
+  }
+}
+
+const BATCH = `${PLAIN}
+DUNLIN_EXPORT int32_t dunlin_handle_batch(dunlin_context *context, const dunlin_event *const *events, size_t count) {
+  char text[16];
+  size_t i;
+  for (i = 0; i < count; i++) {
+    dunlin_span body = dunlin_body(events[i]);
+    if (dunlin_equals(body, DUNLIN_TEXT("bad"))) {
+      if (count > 1) return 5;
+      return DUNLIN_FAIL(context, events[i], DUNLIN_TEXT("bad"));
+    }
+    dunlin_emit(context, events[i], DUNLIN_TEXT("out"), body.data, body.length);
+  }
+  dunlin_emit(context, events[0], DUNLIN_TEXT("sizes"), text, (size_t)snprintf(text, sizeof text, "%zu", count));
+  return 0;
+}`
+
+nativeTest('native batch handler gets the events of a batch together, and each is answered', async (t) => {
+  await withRig(t, BATCH, 'batch: { mode: enable, batchSize: 4, timeout: 5s }', async (rig) => {
+    await Promise.all(Array.from({ length: 8 }, (_, i) => rig.publish('in/a', String(i))))
+    await rig.until(async () => (await rig.rows('out')).length === 8)
+    t.deepEqual(await rig.rows('out'), ['0', '1', '2', '3', '4', '5', '6', '7'])
+    t.deepEqual(await rig.rows('sizes'), ['4', '4'])
+  })
+})
+
+nativeTest('native batch that fails as a whole is given again one by one, and the bad event goes to the dead letters alone', async (t) => {
+  await withRig(t, BATCH, 'batch: { mode: enable, batchSize: 3, timeout: 5s }', async (rig) => {
+    await Promise.all(['1', 'bad', '2'].map((body) => rig.publish('in/a', body)))
+    await rig.until(async () => (await rig.rows('out')).length === 2)
+    t.deepEqual((await rig.rows('out')).toSorted(), ['1', '2'])
+  })
+})
+
+nativeTest('native library may answer now and acknowledge while a later event is handled', async (t) => {
+  const source = `${HEAD}static uint64_t held;
+${HANDLE} {
+  dunlin_span body = dunlin_body(event);
+  dunlin_emit(context, event, DUNLIN_TEXT("out"), body.data, body.length);
+  if (dunlin_equals(body, DUNLIN_TEXT("hold"))) {
+    held = event->ticket;
+    return dunlin_respond_unacknowledged(context, event, 200, "", 0);
+  }
+  return dunlin_acknowledge(context, held, 200);
+}`
+  await withRig(t, source, 'explicitAckMode: enable, orderKey: none', async (rig) => {
+    await rig.publish('in/a', 'hold')
+    await rig.publish('in/b', 'go')
+    await rig.until(async () => (await rig.rows('out')).length === 2)
+    t.deepEqual((await rig.rows('out')).toSorted(), ['go', 'hold'])
+  })
 })
 
 nativeTest('the example of docs/native.md compiles without a warning and does what the page says', async (t) => {
