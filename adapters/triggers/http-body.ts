@@ -64,7 +64,7 @@ function tooLarge({ bytesMax }: BodyLimits): ResourceError {
 
 function refuse(request: IncomingMessage, error: ResourceError, done: (error: ResourceError) => void): void {
   done(error)
-  if (request.headers.expect !== undefined && !request.readableFlowing) return void request.socket.destroySoon()
+  if (request.headers.expect !== undefined && !request.readableFlowing) return request.socket.destroySoon()
   request.on('error', () => {})
   request.resume()
   const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)

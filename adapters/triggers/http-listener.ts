@@ -37,6 +37,8 @@ export interface HttpRoute {
 const CHECK_EVERY_MS = 1_000
 /** Connections that are still busy when the port is closed. */
 const CLOSE_GRACE_MS = 1_000
+/** Requests of one connection that wait for their answers: one client must not fill the queue of a function. */
+const UNANSWERED_MAX = 100
 /** Refused connections are logged at most so often. */
 const REFUSAL_LOG_MS = 60_000
 /** Paths in the answer to a developer who asks for one that is not there. */
@@ -50,6 +52,9 @@ export class HttpListener {
   readonly #routes = new RouteTable<HttpRoute>()
   readonly #isHostAllowed: HostCheck
   readonly #connections: ConnectionCounter
+  /** The latest answer of each connection, and how many before it were not given when it was asked for. */
+  readonly #latest = new WeakMap<Duplex, ServerResponse>()
+  readonly #unanswered = new WeakMap<ServerResponse, number>()
   #server: Server | undefined
   #opening: Promise<void> | undefined
   #stopReloading: () => void = () => {}
@@ -170,9 +175,24 @@ export class HttpListener {
       response.writeHead(204).end()
       return
     }
+    if (this.#countUnanswered(request, response) >= UNANSWERED_MAX) {
+      return end(response, 503, `${UNANSWERED_MAX} requests of this connection wait for their answers`, ['connection', 'close'])
+    }
     const found = this.#find(request)
     if (isFault(found)) return end(response, found.status, found.text)
     found.route.onRequest(found.call, response)
+  }
+
+  /** Most clients ask for one thing after the other: then the answer before is given, and there is nothing to count. */
+  #countUnanswered(request: IncomingMessage, response: ServerResponse): number {
+    const before = this.#latest.get(request.socket)
+    this.#latest.set(request.socket, response)
+    if (before === undefined) return 0
+    const soFar = this.#unanswered.get(before) ?? 0
+    if (before.writableEnded && soFar < UNANSWERED_MAX) return 0
+    const count = soFar + 1
+    this.#unanswered.set(response, count)
+    return count
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, firstBytes: Buffer): void {

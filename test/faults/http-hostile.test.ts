@@ -148,6 +148,26 @@ test.serial('http clients that do not read what they asked for are cut off', asy
   })
 })
 
+test.serial('http client that sends requests without end and waits for no answer gets a hundred of them handled', async (t) => {
+  const gate = `let go, count = 0
+  const opened = new Promise((resolve) => { go = resolve })
+  export const handler = async (context, event) => { if (event.path === '/f/go') { go(); return String(count) } count++; await opened; return 'ok' }`
+  const rig = await ProcessorRig.open(tempDir(t))
+  try {
+    await serve(rig, gate, '{ kind: http, concurrency: 1000 }')
+    const port = rig.http.address!.port
+    const client = openRaw(port)
+    client.socket.write('GET /f HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(500))
+    await rig.until(() => rig.processor.status()[0]!.workers.inFlight === 100)
+    t.is((await ask(port, '/f/go')).body, '100')
+    const said = await client.closed
+    t.is(said.split('HTTP/1.1 200').length - 1, 100)
+    t.is(said.split('HTTP/1.1 503').length - 1, 1)
+  } finally {
+    await rig.close()
+  }
+})
+
 test.serial('http connections beyond the limit of one address are told 503, and their places are free again', async (t) => {
   await withLimits(t, { connectionsPerAddressMax: 3 }, async (_, port) => {
     const held = Array.from({ length: 3 }, () => openRaw(port))

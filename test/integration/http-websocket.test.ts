@@ -1,11 +1,11 @@
 import test from 'ava'
 import { once } from 'node:events'
-import WebSocket from 'ws'
+import { WebSocket, type ClientOptions } from 'ws'
 import { ask, serve, withRig } from '../support/http-rig.ts'
 import { openRaw } from '../support/raw-http.ts'
 
 /** Resolves when it is open, rejects with the status of a refusal. */
-function open(port: number, path: string, options: WebSocket.ClientOptions = {}): Promise<WebSocket> {
+function open(port: number, path: string, options: ClientOptions = {}): Promise<WebSocket> {
   const client = new WebSocket(`ws://127.0.0.1:${port}${path}`, options)
   return new Promise((resolve, reject) => {
     client.once('open', () => resolve(client))
