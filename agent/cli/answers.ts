@@ -116,4 +116,6 @@ export interface AgentRoutes {
   readonly routes: readonly Route[]
   /** Those whose alias or version does not run there. */
   readonly passedOver: readonly Route[]
+  /** Why paths of routes are not served there. */
+  readonly problem?: string | null
 }

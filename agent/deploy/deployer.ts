@@ -249,7 +249,11 @@ export class Deployer {
   async #route(): Promise<void> {
     const { book, activator } = this.#options
     const routes = new Map(book.desired?.functions.map((fn) => [fn.name, fn.routes]))
-    for (const name of new Set([...this.#functions.functions, ...routes.keys()])) await activator.route(name, routes.get(name))
+    for (const name of new Set([...this.#functions.functions, ...routes.keys()])) {
+      await activator.route(name, routes.get(name)).catch((error: unknown) => {
+        this.#options.logger.error({ function: name, error: describeError(error) }, 'the routes of a function do not count yet')
+      })
+    }
   }
 
   /** When all is settled: nothing waits for an alias that is no more; files that no version on disk needs go, and parts of downloads with them. */

@@ -40,15 +40,15 @@ export function versionRoutes(processor: Processor): LocalRoute[] {
   ]
 }
 
-/** `passedOver`: those whose alias or version does not run here. */
+/** `passedOver`: those whose alias or version does not run here. `problem`: why paths of routes are not served. */
 function routesOf(processor: Processor, name: string): LocalResponse {
   const status = processor.status().find((fn) => fn.name === name)
   if (!status) throw new InputError('not-found', `There is no function "${name}" here`)
-  const { origin, list } = status.routes
+  const { origin, list, problem } = status.routes
   const aliases = new Set(['production', ...status.aliases.map(({ alias }) => alias)])
   const versions = new Set([status.version, ...status.aliases.map(({ version }) => version)])
   const passedOver = list.filter(({ alias, version }) => (alias === undefined ? !versions.has(String(version)) : !aliases.has(alias)))
-  return { body: { function: name, origin, routes: list, passedOver } }
+  return { body: { function: name, origin, routes: list, passedOver, problem: problem ?? null } }
 }
 
 /** Throws InputError 'body-invalid' with every problem. */

@@ -1,4 +1,4 @@
-import type { FunctionConfig, TriggerConfig } from '../../config/function-config.ts'
+import type { FunctionConfig, HttpTriggerConfig, TriggerConfig } from '../../config/function-config.ts'
 import { PRODUCTION } from '../../config/routes.ts'
 import type { Logger } from '../base/log.ts'
 import { isBelow } from './route.ts'
@@ -9,6 +9,8 @@ export interface WantedTrigger {
   readonly config: TriggerConfig
   /** The alias whose version has it, and that gets its events when no route says otherwise. */
   readonly owner: string
+  /** The path of a route: that it cannot be served is told and stops nothing else. */
+  readonly isForRoute?: boolean
 }
 
 /**
@@ -24,19 +26,17 @@ export function wantedTriggers(configs: ReadonlyMap<string, FunctionConfig>, pat
   for (const owner of [PRODUCTION, ...others]) {
     for (const config of configs.get(owner)!.triggers) if (!wanted.has(config.name)) wanted.set(config.name, { config, owner })
   }
-  const more = morePaths([...wanted.values()], paths)
-  if (more) wanted.set(`${more.config.name}${ROUTED}`, more)
+  for (const more of forRoutes([...wanted.values()], paths)) wanted.set(`${more.config.name} for ${more.config.paths[0]}`, more)
   return wanted
 }
 
-/** Behind a trigger's name: the same trigger on the paths of routes. A trigger that is there is not touched when a route comes or goes. */
-const ROUTED = ' (routes)'
-
-function morePaths(wanted: readonly WantedTrigger[], paths: readonly string[]): WantedTrigger | undefined {
+/** For each path that nobody serves a trigger of its own: those that are there are not touched when a route comes or goes. */
+function forRoutes(wanted: readonly WantedTrigger[], paths: readonly string[]): (WantedTrigger & { config: HttpTriggerConfig })[] {
   const http = wanted.flatMap(({ config, owner }) => (config.kind === 'http' ? [{ config, owner }] : []))
   const shared = http.find(({ config }) => config.server === null)
+  if (!shared) return []
   const missing = [...new Set(paths)].filter((path) => !http.some(({ config }) => config.paths.some((known) => isBelow(path, known))))
-  return shared && missing.length > 0 ? { owner: shared.owner, config: { ...shared.config, paths: missing } } : undefined
+  return missing.map((path) => ({ owner: shared.owner, isForRoute: true, config: { ...shared.config, paths: [path] } }))
 }
 
 interface Entrance {
@@ -66,15 +66,21 @@ export class Entrances {
 
   /** Before their events would have nowhere to go. */
   async stopAllBut(wanted: ReadonlyMap<string, unknown>): Promise<void> {
-    for (const [name, entrance] of this.#open) {
-      if (wanted.has(name)) continue
-      this.#open.delete(name)
-      await entrance.trigger.stop()
-    }
+    for (const name of this.#open.keys()) if (!wanted.has(name)) await this.#stop(name)
   }
 
-  async listen(wanted: ReadonlyMap<string, WantedTrigger>): Promise<void> {
-    for (const [name, trigger] of wanted) await this.#listen(name, trigger)
+  /** Rejects with why a trigger does not listen; resolves with why paths of routes are not served, if they are not. */
+  async listen(wanted: ReadonlyMap<string, WantedTrigger>): Promise<string | undefined> {
+    const problems: string[] = []
+    for (const [name, trigger] of wanted) {
+      try {
+        await this.#listen(name, trigger)
+      } catch (error) {
+        if (!trigger.isForRoute) throw error
+        problems.push((error as Error).message)
+      }
+    }
+    return problems.length === 0 ? undefined : problems.join('; ')
   }
 
   /** The broker's old subscription goes only when the new one is there. Other kinds hold a port, a folder or a clock that two cannot share. */
@@ -87,9 +93,21 @@ export class Entrances {
     const before = this.#open.get(name)
     if (before?.made === made) return
     const next = await open(wanted, version, sinkOf(config.name), logger.child({ trigger: config.name }))
-    if (config.kind !== 'mqtt') await before?.trigger.stop()
-    await next.start()
-    if (config.kind === 'mqtt') await before?.trigger.stop()
+    if (config.kind !== 'mqtt') await this.#stop(name)
+    try {
+      await next.start()
+    } catch (error) {
+      // What it has begun to listen to is let go; the one before, if it was stopped, is made anew by the next try.
+      await next.stop().catch(() => {})
+      throw error
+    }
+    if (config.kind === 'mqtt') await this.#stop(name)
     this.#open.set(name, { trigger: next, made })
+  }
+
+  async #stop(name: string): Promise<void> {
+    const entrance = this.#open.get(name)
+    this.#open.delete(name)
+    await entrance?.trigger.stop()
   }
 }

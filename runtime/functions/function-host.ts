@@ -26,7 +26,14 @@ export interface FunctionParts extends PipelineParts {
 export interface FunctionStatus extends AliasStatus {
   readonly name: string
   readonly aliases: readonly ({ readonly alias: string } & AliasStatus)[]
-  readonly routes: { readonly origin: RoutesOrigin; readonly list: readonly Route[] }
+  readonly routes: RoutesStatus
+}
+
+export interface RoutesStatus {
+  readonly origin: RoutesOrigin
+  readonly list: readonly Route[]
+  /** Why paths of routes are not served; undefined: they are. */
+  readonly problem: string | undefined
 }
 
 /**
@@ -47,6 +54,7 @@ export class FunctionHost {
   #owners: ReadonlyMap<string, Pipeline> = new Map()
   /** Of routes to aliases that run. */
   #paths: readonly string[] = []
+  #routesProblem: string | undefined
   /** One change of triggers and routes after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -96,12 +104,15 @@ export class FunctionHost {
   /** Undefined: this origin has nothing to say any more. The device's own are on disk when this resolves; the hub's are its to keep. */
   async setRoutes(origin: 'hub' | 'device', routes: readonly Route[] | undefined): Promise<void> {
     if (origin === 'device') await keepRoutes(this.#parts.store, this.name, routes)
-    this.#routes.set(origin, routes)
-    await this.#inTurn(() => this.#arrange())
+    await this.#inTurn(async () => {
+      const before = JSON.stringify(this.#routes.current)
+      this.#routes.set(origin, routes)
+      if (JSON.stringify(this.#routes.current) !== before) await this.#arrange()
+    })
   }
 
-  get routes(): FunctionStatus['routes'] {
-    return this.#routes.current
+  get routes(): RoutesStatus {
+    return { ...this.#routes.current, problem: this.#routesProblem }
   }
 
   /**
@@ -236,7 +247,9 @@ export class FunctionHost {
       }),
     )
     await this.#entrances.stopAllBut(this.#wanted)
-    await this.#entrances.listen(this.#wanted)
+    const problem = await this.#entrances.listen(this.#wanted)
+    if (problem !== undefined && problem !== this.#routesProblem) this.#logger.warn({ problem }, 'paths of routes are not served')
+    this.#routesProblem = problem
   }
 
   #triggersWith(alias: string, { config }: FunctionVersion): ReadonlyMap<string, WantedTrigger> {

@@ -172,9 +172,9 @@ test.serial('routes of the device are kept over a restart, and give way to those
   await rig.close()
   rig = await ProcessorRig.open(directory)
   await rig.processor.adopt(rig.version(spec1, says('one')))
-  t.deepEqual(rig.processor.routesOf('f'), { origin: 'device', list: [{ path: '/own', alias: 'test' }] })
+  t.deepEqual(rig.processor.routesOf('f'), { origin: 'device', list: [{ path: '/own', alias: 'test' }], problem: undefined })
   await rig.processor.setHubRoutes('f', [])
-  t.deepEqual(rig.processor.routesOf('f'), { origin: 'hub', list: [] })
+  t.deepEqual(rig.processor.routesOf('f'), { origin: 'hub', list: [], problem: undefined })
   const error = await t.throwsAsync<Error & { code: string }>(rig.processor.setDeviceRoutes('f', []))
   t.is(error.code, 'routes-of-hub')
   await rig.processor.setHubRoutes('f', undefined)
@@ -295,4 +295,36 @@ test.serial('events of a trigger that is removed while they wait are told as uns
   await rig.until(async () => (await rig.rows('out')).length === 30)
   t.true((await rig.store.ledger()).sources.every(({ balanced, waiting }) => balanced && waiting === 0))
   await rig.close()
+})
+
+test.serial('path of a route that another function serves is told, and stops no deployment', withRig, async (t, rig) => {
+  const { processor } = rig
+  await processor.activate(rig.version(spec(HTTP, '', 'g'), says('g')))
+  await processor.activate(rig.version(spec(HTTP), says('one')))
+  await processor.activate(rig.version(spec(HTTP), says('two')), 'test')
+  await processor.setDeviceRoutes('f', [
+    { path: '/g', alias: 'test' },
+    { path: '/beta', alias: 'test' },
+  ])
+  t.regex(processor.routesOf('f')!.problem ?? '', /path "\/g"/)
+  t.is((await ask(rig, '/beta')).body, 'two /beta')
+  t.is((await ask(rig, '/g')).body, 'g /g')
+  await processor.activate(rig.version(spec(HTTP), says('three')))
+  t.is((await ask(rig, '/f')).body, 'three /f')
+  await processor.deactivate('g', 1000)
+  await processor.activate(rig.version(spec(HTTP), says('four')))
+  t.is(processor.routesOf('f')!.problem, undefined)
+  t.is((await ask(rig, '/g')).body, 'two /g')
+})
+
+test.serial('trigger whose new config cannot listen listens again as before when its version comes back', withRig, async (t, rig) => {
+  const { processor } = rig
+  await processor.activate(rig.version(spec(HTTP, '', 'g'), says('g')))
+  const one = rig.version(spec(HTTP), says('one'))
+  await processor.activate(one)
+  const taken = `    api: { kind: http, attributes: { paths: [/f, /g] } }`
+  await t.throwsAsync(processor.activate(rig.version(spec(taken), says('two'))), { message: /\/g/ })
+  await processor.activate(one)
+  t.is((await ask(rig, '/f')).body, 'one /f')
+  t.is((await ask(rig, '/g')).body, 'g /g')
 })

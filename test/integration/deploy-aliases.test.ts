@@ -5,6 +5,7 @@ import path from 'node:path'
 import type { Desired, Reported } from '../../config/wire.ts'
 import { HubLink } from '../../agent/link/hub-link.ts'
 import { silentLogger } from '../../runtime/base/log.ts'
+import { enrol } from '../support/hub.ts'
 import { call, isCommitted, openDeployRig, type DeployRig } from '../support/deploy-rig.ts'
 
 type Aliases = NonNullable<Desired['functions'][number]['aliases']>
@@ -120,6 +121,12 @@ test('release of an alias and routes reaches the device, and is refused without 
   const again = await release({ functions: [{ name: 'blink', version: 2, alias: 'test' }], routes: { blink: routes }, devices: '*' })
   t.deepEqual(again.json.devices, [], 'the same again changes nothing')
   t.is((await release({ routes: { blink: [{ path: '/beta' }] }, devices: '*' })).status, 400)
+  const late = await enrol(rig.hub, 'board-2')
+  t.deepEqual(
+    (await call(rig.hub, 'GET', `/v1/devices/${late.device}`)).json.desired.functions,
+    desired.functions,
+    'a device that enrols later',
+  )
   await release({ remove: ['blink@test'], routes: { blink: null }, devices: '*' })
   await rig.until((functions) => functions.length === 1)
   t.is(rig.processor.routes.get('blink'), undefined)

@@ -29,6 +29,8 @@ interface RoutesOf {
   readonly origin: string
   readonly routes: readonly Route[]
   readonly passedOver: readonly Route[]
+  /** null at the hub: only the device knows. */
+  readonly problem: string | null
 }
 
 export async function getRoutes(call: Call, name: string, options: Where): Promise<void> {
@@ -106,8 +108,13 @@ function isHere({ home }: Call, { here, device, all }: Where): boolean {
 }
 
 async function ofAgent({ agent }: Call, name: string): Promise<RoutesOf> {
-  const { origin, routes, passedOver } = (await agent.get(`/v1/functions/${encodeURIComponent(name)}/routes`)) as AgentRoutes
-  return { device: null, origin, routes, passedOver }
+  const {
+    origin,
+    routes,
+    passedOver,
+    problem = null,
+  } = (await agent.get(`/v1/functions/${encodeURIComponent(name)}/routes`)) as AgentRoutes
+  return { device: null, origin, routes, passedOver, problem }
 }
 
 function ofDesired({ id, desired }: { readonly id: string; readonly desired: DesiredFunction }): RoutesOf {
@@ -115,10 +122,11 @@ function ofDesired({ id, desired }: { readonly id: string; readonly desired: Des
   const aliases = new Set([PRODUCTION, ...(desired.aliases ?? []).map(({ alias }) => alias)])
   const versions = new Set([desired.version, ...(desired.aliases ?? []).map(({ version }) => version)])
   const passedOver = routes.filter(({ alias, version }) => (alias === undefined ? !versions.has(version ?? 0) : !aliases.has(alias)))
-  return { device: id, origin: desired.routes ? 'hub' : 'none', routes, passedOver }
+  return { device: id, origin: desired.routes ? 'hub' : 'none', routes, passedOver, problem: null }
 }
 
 function show({ printer }: Call, name: string, found: readonly RoutesOf[]): void {
+  for (const { problem } of found) if (problem) printer.remark(`notice: ${problem}`)
   printer.result({ function: name, devices: found }, () => {
     const rows = found.flatMap(({ device, origin, routes, passedOver }) =>
       routes.map((route, i) => [
