@@ -11,7 +11,7 @@ export const NOT_YET = 'this version does not act on it'
 export const SPEC_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   publish: DEAD,
   version: 'the publisher numbers the versions',
-  alias: NOT_YET,
+  alias: 'the alias is named when a version is deployed; see docs/versions.md',
   envFrom: NO_CLUSTER,
   resources: 'this version does not enforce limits',
   image: NO_CONTAINER,
