@@ -52,6 +52,7 @@ extern "C" {
 #define DUNLIN_E_REFUSED (-2)   /* not now: no event is being handled, or it has been answered already */
 #define DUNLIN_E_ABSENT (-3)    /* there is no such key, header, field */
 #define DUNLIN_E_FORM (-4)      /* the stored value has another form */
+#define DUNLIN_E_GONE (-5)      /* nobody reads the streamed answer any more */
 
 /* ---- What crosses the line ------------------------------------------------------------------------------------------------------- */
 
@@ -129,7 +130,8 @@ enum {
   DUNLIN_KIND_STATE_GET = 22,
   DUNLIN_KIND_CALL = 23,
   DUNLIN_KIND_LOG = 24,
-  DUNLIN_KIND_ACK = 26
+  DUNLIN_KIND_ACK = 26,
+  DUNLIN_KIND_CHUNK = 27
 };
 
 enum {
@@ -440,6 +442,31 @@ static inline int32_t dunlin_respond_unacknowledged(dunlin_context *context, con
 static inline int32_t dunlin_acknowledge(dunlin_context *context, uint64_t ticket, uint16_t status) {
   int32_t failed = dunlin_open(context, DUNLIN_KIND_ACK, ticket, status, 0);
   return failed != 0 ? failed : dunlin_close(context, NULL, 0, 0);
+}
+
+/*
+ * A streamed answer: dunlin_stream begins it, dunlin_write sends parts, and the handler's return ends it: 0, or something else where it
+ * broke off, which its reader is told. dunlin_write waits while the reader is slow.
+ */
+static inline int32_t dunlin_stream(dunlin_context *context, const dunlin_event *event, uint16_t status, const dunlin_meta *meta) {
+  int32_t failed = dunlin_open(context, DUNLIN_KIND_CHUNK, event->ticket, status, 0);
+  if (failed == 0) failed = dunlin_add_meta(context, meta);
+  if (failed == 0) failed = dunlin_close(context, NULL, 0, 0);
+  return failed != 0 ? failed : context->send(context, NULL, 0);
+}
+
+static inline int32_t dunlin_write(dunlin_context *context, const dunlin_event *event, const void *data, size_t length) {
+  const char *at = (const char *)data;
+  while (length > 0) {
+    size_t part = length < DUNLIN_COPIED_BODY_MAX ? length : DUNLIN_COPIED_BODY_MAX - 1;
+    int32_t failed = dunlin_open(context, DUNLIN_KIND_CHUNK, event->ticket, 0, 0);
+    if (failed == 0) failed = dunlin_close(context, at, part, 0);
+    if (failed == 0) failed = context->send(context, NULL, 0);
+    if (failed != 0) return failed;
+    at += part;
+    length -= part;
+  }
+  return 0;
 }
 
 /* ---- What an event causes: kept when it succeeds ---------------------------------------------------------------------------------- */

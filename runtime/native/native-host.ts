@@ -10,12 +10,14 @@ import { ContextMemory } from './context-memory.ts'
 import { EventMemory, type WaitingEvent } from './event-memory.ts'
 import { ABI_VERSION, loadLibrary, type Library } from './library.ts'
 import { addressOf, ForeignMemory, ownMemory, SpareMemory } from './memory.ts'
+import { StreamCredits } from './stream-credits.ts'
 import { StateView } from './state-view.ts'
 
 /** Return codes of dunlin.h. */
 const OK = 0
 const E_TOO_LARGE = -1
 const E_REFUSED = -2
+const E_GONE = -5
 
 /** The doorbell rings for this many answers, or this long after the first of them: a busy agent is not woken for each. */
 const ANSWERS_PER_BELL = 32
@@ -60,6 +62,7 @@ export class NativeHost {
   #answer: Buffer | null = null
   readonly #answers = new SpareMemory()
   readonly #bodies = new ForeignMemory()
+  readonly #credits = new StreamCredits()
   #stop: 'no' | 'drain' | 'end' = 'no'
   #unrung = 0
   #unrungSince = 0
@@ -98,6 +101,8 @@ export class NativeHost {
         this.#answer = this.#answers.take(view.size)
         view.copyTo(this.#answer, 0)
         return
+      case Kind.credit:
+        return this.#credits.add(view.ticket, view.body.readUInt32LE(0))
       case Kind.init:
         this.#init = JSON.parse(view.body.toString('utf8')) as HostInit
         return
@@ -200,6 +205,7 @@ export class NativeHost {
   /** The library has returned without an answer of its own. */
   #answerFor(ticket: number, code: number, isBatch: boolean): void {
     this.#open.delete(ticket)
+    this.#credits.end(ticket)
     this.#state.end(ticket, code === OK)
     if (code === OK) return this.#send(Kind.result, ticket, 200, 0, null, null)
     const { names } = this.#library
@@ -267,6 +273,8 @@ export class NativeHost {
         return this.#changeState(record, body, ticket)
       case Kind.log:
         return this.#forward(record, body, this.#current)
+      case Kind.chunk:
+        return this.#takeChunk(record, ticket)
       case Kind.ack:
         if (!this.#deferred.delete(ticket) && !this.#open.has(ticket)) return this.#refused(kind, ticket)
         return this.#forward(record, body, ticket)
@@ -285,9 +293,31 @@ export class NativeHost {
     if (code !== OK) return code
     const isDeferred = (record[AT.flags]! & Flag.noAck) !== 0
     this.#open.delete(ticket)
+    this.#credits.end(ticket)
     if (isDeferred) this.#deferred.add(ticket)
     this.#state.end(ticket, record.readUInt16LE(AT.status) < 500 && !isDeferred)
     return OK
+  }
+
+  /** A part of a streamed answer waits until its reader has room for it. */
+  #takeChunk(record: Buffer, ticket: number): number {
+    if (!this.#open.has(ticket)) return this.#refused(Kind.chunk, ticket)
+    const bytes = record.readUInt32LE(AT.bodyLength)
+    this.#waitUntil(() => (this.#credits.left(ticket) ?? bytes) >= bytes)
+    if (this.#credits.left(ticket) === null) return E_GONE
+    this.#credits.spend(ticket, bytes)
+    const code = this.#forward(record, null, ticket)
+    this.#ring()
+    return code
+  }
+
+  /** While the library waits: what comes is read, and no event is begun. */
+  #waitUntil(isTrue: () => boolean): void {
+    while (!isTrue()) {
+      this.#ring()
+      if (this.#channel.isAsleep) this.#channel.block(FOREVER_MS)
+      else this.#channel.poll(BURST_RECORDS)
+    }
   }
 
   /** The library gives the form of a value as the record's status; stored is one byte of form and the content. */
@@ -321,12 +351,8 @@ export class NativeHost {
     this.#answer = null
     const code = this.#forward(record, body, this.#question)
     if (code !== OK) return code
-    this.#ring()
-    while (this.#answer === null) {
-      if (this.#channel.isAsleep) this.#channel.block(FOREVER_MS)
-      else this.#channel.poll(BURST_RECORDS)
-    }
-    const answer: Buffer = this.#answer
+    this.#waitUntil(() => this.#answer !== null)
+    const answer = this.#answer! as Buffer
     this.#context.answer = answer
     if (key !== null) this.#state.learn(key, (answer[AT.flags]! & Flag.absent) !== 0 ? null : bodyOf(answer))
     return OK

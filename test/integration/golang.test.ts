@@ -12,6 +12,7 @@ import { resultRecord } from '../../runtime/event/result-record.ts'
 import { runtimes } from '../../runtime/workers/registry.ts'
 import { DrivenWorker } from '../support/guests/driven-worker.ts'
 import { needs } from '../support/packages.ts'
+import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const goTest = needs(test.serial, 'go', 'gcc')
@@ -162,7 +163,6 @@ goTest('go handler of Nuclio answers in every form', async (t) => {
   t.deepEqual(await form('response'), [201, 'application/text', 'Hello'])
   t.deepEqual((await go.call('response')).headers, { 'X-A': '1', n: '2' })
   t.deepEqual(await form('pointer'), [200, undefined, 'behind a pointer'])
-  t.deepEqual(await form('stream'), [202, 'text/plain', '012'])
   t.is((await go.call('large')).body.length, 8 << 20)
   const echoed = Buffer.alloc(2 << 20, 7)
   t.true((await go.call(echoed)).body.equals(echoed))
@@ -232,6 +232,21 @@ goTest('go logger, state, emit, publish and CallFunction reach the agent, from g
   t.deepEqual(line('hot'), { level: 30, message: 'hot', fields: '{"celsius":90,"err":"e"}' })
   t.deepEqual(line('child'), { level: 40, message: 'child', fields: '{"logger":"sub"}' })
   t.is(go.lines.filter((each) => each === 'from a goroutine').length, 8)
+})
+
+goTest('go handler streams its answer to an HTTP caller', async (t) => {
+  const triggers = '  triggers: { web: { kind: http, attributes: { paths: [/f] } } }'
+  const source = await built(openFunctionSource(folderOf(t, { 'function.yaml': SPEC('hello', triggers), 'hello.go': HANDLER })))
+  t.teardown(() => source.close())
+  const rig = await ProcessorRig.open(tempDir(t))
+  try {
+    await rig.processor.activate({ config: source.config, version: '1', directory: source.folder })
+    const { host, port } = rig.http.address!
+    const answer = await fetch(`http://${host}:${port}/f`, { method: 'POST', body: 'stream' })
+    t.deepEqual([answer.status, answer.headers.get('content-type'), await answer.text()], [202, 'text/plain', '012'])
+  } finally {
+    await rig.close()
+  }
 })
 
 goTest('go InitContext that returns an error keeps the worker from starting, and says why', async (t) => {

@@ -227,7 +227,8 @@ spec:
   maxAttempts: 2
   retry: { first: 1ms, max: 1s }
   triggers:
-    in: { kind: mqtt, ${trigger}, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }`,
+    in: { kind: mqtt, ${trigger}, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }
+    web: { kind: http, attributes: { paths: [/f] } }`,
     'function.yaml',
   )
   const rig = await ProcessorRig.open(tempDir(t))
@@ -288,6 +289,32 @@ ${HANDLE} {
     await rig.publish('in/b', 'go')
     await rig.until(async () => (await rig.rows('out')).length === 2)
     t.deepEqual((await rig.rows('out')).toSorted(), ['go', 'hold'])
+  })
+})
+
+nativeTest('native library streams its answer, waits for a slow reader, and sees one that is gone', async (t) => {
+  const source = `${HEAD}${HANDLE} {
+  static char part[100000];
+  dunlin_meta meta = {DUNLIN_TEXT("text/csv"), NULL, 0};
+  int i, count = atoi(dunlin_body(event).data);
+  int32_t failed = dunlin_stream(context, event, 206, &meta);
+  memset(part, 'x', sizeof part);
+  for (i = 0; failed == 0 && i < count; i++) failed = dunlin_write(context, event, part, sizeof part);
+  if (failed == DUNLIN_E_GONE) dunlin_log(context, DUNLIN_INFO, DUNLIN_TEXT("gone"));
+  return 0;
+}`
+  await withRig(t, source, 'orderKey: none', async (rig) => {
+    const { host, port } = rig.http.address!
+    const post = (body: string, signal?: AbortSignal): Promise<Response> =>
+      fetch(`http://${host}:${port}/f`, { method: 'POST', body, ...(signal ? { signal } : {}) })
+    const answer = await post('20\0')
+    t.deepEqual([answer.status, answer.headers.get('content-type')], [206, 'text/csv'])
+    t.is((await answer.arrayBuffer()).byteLength, 2_000_000)
+    const leaving = new AbortController()
+    await post('100000\0', leaving.signal)
+    leaving.abort()
+    await rig.until(() => rig.logs.some(({ message }) => message === 'gone'))
+    t.is((await (await post('1\0')).arrayBuffer()).byteLength, 100_000)
   })
 })
 

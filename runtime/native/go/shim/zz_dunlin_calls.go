@@ -253,11 +253,12 @@ func dunlinRespond(native *C.dunlin_context, event *C.dunlin_event, answer inter
 	}
 }
 
-func dunlinSend(native *C.dunlin_context, event *C.dunlin_event, status int, contentType string, headers map[string]interface{}, body []byte) error {
+// dunlinItems opens a record with what stands before its body.
+func dunlinItems(native *C.dunlin_context, event *C.dunlin_event, kind C.uint8_t, status int, contentType string, headers map[string]interface{}) C.int32_t {
 	if status == 0 {
 		status = 200
 	}
-	code := C.open_record(native, C.DUNLIN_KIND_RESULT, event.ticket, C.uint16_t(status))
+	code := C.open_record(native, kind, event.ticket, C.uint16_t(status))
 	if code == 0 && contentType != "" {
 		code = dunlinAdd(native, C.DUNLIN_TAG_CONTENT_TYPE, "", contentType)
 	}
@@ -266,6 +267,20 @@ func dunlinSend(native *C.dunlin_context, event *C.dunlin_event, status int, con
 			code = dunlinAdd(native, C.DUNLIN_TAG_HEADER, key, dunlinString(value))
 		}
 	}
+	return code
+}
+
+// dunlinHead is a record without a body.
+func dunlinHead(native *C.dunlin_context, event *C.dunlin_event, kind C.uint8_t, status int, contentType string, headers map[string]interface{}) C.int32_t {
+	code := dunlinItems(native, event, kind, status, contentType, headers)
+	if code == 0 {
+		code = C.dunlin_close(native, nil, 0, 0)
+	}
+	return code
+}
+
+func dunlinSend(native *C.dunlin_context, event *C.dunlin_event, status int, contentType string, headers map[string]interface{}, body []byte) error {
+	code := dunlinItems(native, event, C.DUNLIN_KIND_RESULT, status, contentType, headers)
 	if code == 0 {
 		data, length := at(body)
 		code = C.dunlin_close(native, data, length, 0)
@@ -273,18 +288,38 @@ func dunlinSend(native *C.dunlin_context, event *C.dunlin_event, status int, con
 	return dunlinError("Cannot answer", code)
 }
 
-// dunlinGathered reads a stream to its end: the answer goes out whole.
-func dunlinGathered(stream *nuclio.ResponseStream) (*nuclio.Response, error) {
-	reader, ok := stream.GetBody().(io.ReadCloser)
+// stream sends what a ResponseStream is given, as it comes. A reader that is gone ends it.
+func (h *dunlinHost) stream(answer *nuclio.ResponseStream) error {
+	reader, ok := answer.GetBody().(io.ReadCloser)
 	if !ok || reader == nil {
-		return nil, errors.New("Cannot answer with a stream that has no reader")
+		return errors.New("Cannot answer with a stream that has no reader")
 	}
 	defer reader.Close()
-	body, err := io.ReadAll(io.LimitReader(reader, C.DUNLIN_BODY_BYTES_MAX+1))
-	if err != nil {
-		return nil, err
+	if err := h.inEvent("Cannot stream", func() C.int32_t {
+		return dunlinHead(h.native, h.event, C.DUNLIN_KIND_CHUNK, answer.GetStatusCode(), answer.GetContentType(), answer.GetHeaders())
+	}); err != nil {
+		return err
 	}
-	return &nuclio.Response{StatusCode: stream.GetStatusCode(), ContentType: stream.GetContentType(), Headers: stream.GetHeaders(), Body: body}, nil
+	part := make([]byte, 32<<10)
+	for {
+		read, failed := reader.Read(part)
+		if read > 0 {
+			code := C.int32_t(0)
+			h.do(func() { code = C.dunlin_write(h.native, h.event, unsafe.Pointer(&part[0]), C.size_t(read)) })
+			if code == C.DUNLIN_E_GONE {
+				return nil
+			}
+			if err := dunlinError("Cannot stream", code); err != nil {
+				return err
+			}
+		}
+		if failed == io.EOF {
+			return nil
+		}
+		if failed != nil {
+			return failed
+		}
+	}
 }
 
 // dunlinLogger sends each line at once.

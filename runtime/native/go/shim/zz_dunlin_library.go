@@ -100,7 +100,7 @@ func dunlin_handle(native *C.dunlin_context, event *C.dunlin_event) C.int32_t {
 		}()
 		answer, failed = dunlinUserHandler(h.context, &dunlinEvent{record: event, trigger: dunlinTrigger{trigger}})
 		if stream, ok := answer.(*nuclio.ResponseStream); ok && failed == nil {
-			answer, failed = dunlinGathered(stream)
+			answer, failed = nil, h.stream(stream)
 		}
 	})
 	if failed != nil {
