@@ -5,6 +5,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   ingest: () => import('./ingest.ts'),
   pipeline: () => import('./pipeline.ts'),
   http: () => import('./http.ts'),
+  concurrency: () => import('./concurrency.ts'),
 }
 
 const names = process.argv.slice(2)
