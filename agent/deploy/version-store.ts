@@ -54,14 +54,17 @@ export class VersionStore {
     return entries.filter((entry) => entry.isDirectory() && FUNCTION_NAME_PATTERN.test(entry.name)).map(({ name }) => name)
   }
 
-  /** Functions and aliases of them that have a committed version; a function before its aliases. */
+  /**
+   * Functions and aliases of them that have a committed version; aliases before their function: its triggers listen when production
+   * starts, and by then each event must have where to go.
+   */
   async committed(): Promise<string[]> {
     const found: string[] = []
     for (const name of await this.names()) {
       const files = (await readdir(path.join(this.#root, name))).filter((file) => file.startsWith(CURRENT))
       const aliases = files.filter((file) => file !== CURRENT).map((file) => file.slice(CURRENT.length + 1))
-      if (files.includes(CURRENT)) found.push(name)
       found.push(...aliases.filter((alias) => ALIAS_PATTERN.test(alias)).map((alias) => slotName(name, alias)))
+      if (files.includes(CURRENT)) found.push(name)
     }
     return found
   }

@@ -328,3 +328,14 @@ test.serial('trigger whose new config cannot listen listens again as before when
   t.is((await ask(rig, '/f')).body, 'one /f')
   t.is((await ask(rig, '/g')).body, 'g /g')
 })
+
+test.serial('at a start, aliases are there before the first event is let in', withRig, async (t, rig) => {
+  const { processor } = rig
+  await processor.setHubRoutes('f', [{ alias: 'test' }])
+  await processor.adopt(rig.version(spec(MQTT), says('two')), 'test')
+  await rig.publish('in/a', 'nobody listens yet')
+  await processor.adopt(rig.version(spec(MQTT), says('one')))
+  await rig.publish('in/a', '1')
+  await rig.until(async () => (await rig.rows('out')).length === 1)
+  t.deepEqual(await rig.rows('out'), ['two:in/a:1'])
+})

@@ -36,7 +36,7 @@ test('alias runs beside production, is kept on disk with it, and starts again at
   t.deepEqual(kept, ['1', '1.json', '2', '2.json', '3', '3.json', 'current', 'current@test'])
   await rig.hub.stop()
   await rig.restart()
-  t.deepEqual(rig.processor.log, ['+blink 3', '+blink@test 2'])
+  t.deepEqual(rig.processor.log, ['+blink@test 2', '+blink 3'], 'the alias first: triggers listen with production')
 })
 
 test('alias whose new version does not start goes back to its old one, and production is not touched', async (t) => {
