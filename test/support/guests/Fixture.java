@@ -68,8 +68,9 @@ public class Fixture implements Handler {
                 case "header" -> headers.put(name, text);
                 case "type" -> type = rest;
                 case "pid" -> answer.add(String.valueOf(ProcessHandle.current().pid()));
+                case "attempt" -> context.emit(name, String.valueOf(event.attempt()));
                 case "die" -> {
-                    if (event.attempt() == 1) die();
+                    if (event.attempt() == 1 || rest.equals("always")) die();
                 }
                 case "forge" -> forge(context, rest);
                 case "spin" -> {

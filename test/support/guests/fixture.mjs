@@ -48,7 +48,8 @@ async function run(context, event, script) {
     else if (step === 'header') response.headers[name] = text
     else if (step === 'type') response.contentType = rest
     else if (step === 'pid') answer.push(String(process.pid))
-    else if (step === 'die' && event.attempt === 1) die()
+    else if (step === 'attempt') context.emit(name, String(event.attempt))
+    else if (step === 'die' && (event.attempt === 1 || rest === 'always')) die()
     else if (step === 'spin') for (;;);
     else if (step === 'wait') while (!existsSync(rest)) Atomics.wait(CLOCK, 0, 0, 1)
   }

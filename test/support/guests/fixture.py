@@ -88,7 +88,9 @@ def handle(context, event):
             kind = rest
         elif step == "pid":
             answer.append(str(os.getpid()))
-        elif step == "die" and event.attempt == 1:
+        elif step == "attempt":
+            context.emit(name, str(event.attempt))
+        elif step == "die" and (event.attempt == 1 or rest == "always"):
             die()
         elif step == "forge":
             ticket = event._record[8:16] if rest == "own" else int(rest).to_bytes(8, "little")
