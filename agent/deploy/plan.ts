@@ -47,12 +47,17 @@ export function plan(desired: Desired['functions'], current: readonly CurrentFun
     const fn = found.get(name) ?? { name, committed: null, active: null, deployment: null }
     return stepsOf(fn, version, disabled)
   })
-  // An alias before its function, whose removal takes all files along.
-  return [...removed.sort((a, b) => Number(isProduction(a.name)) - Number(isProduction(b.name))), ...changed]
+  const [own, ofAliases] = [changed.filter((step) => !startsAlias(step)), changed.filter(startsAlias)]
+  // An alias is removed before its function, which takes all files along, and started before it, because its triggers listen then.
+  return [...removed.sort((a, b) => Number(isProduction(a.name)) - Number(isProduction(b.name))), ...ofAliases, ...own]
 }
 
 function isProduction(name: string): boolean {
   return readSlot(name).alias === PRODUCTION
+}
+
+function startsAlias(step: Step): boolean {
+  return step.do === 'activate' && !isProduction(step.name)
 }
 
 function stepsOf({ name, committed, active, deployment }: CurrentFunction, version: number, disabled: boolean): Step[] {

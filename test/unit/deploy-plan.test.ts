@@ -77,6 +77,10 @@ test('plan deploys, keeps and removes each alias by itself, and an alias before 
   ])
   const running = [have('a', { committed: 1, active: 1 }), have('a@test', { committed: 2, active: 2 })]
   t.deepEqual(plan([both], running), [])
+  t.deepEqual(plan([both], [have('a', { committed: 1 }), have('a@test', { committed: 2 })]), [
+    { do: 'activate', name: 'a@test', version: 2 },
+    { do: 'activate', name: 'a', version: 1 },
+  ])
   t.deepEqual(plan([want('a', 1)], running), [{ do: 'remove', name: 'a@test' }])
   t.deepEqual(plan([], running), [
     { do: 'remove', name: 'a@test' },
