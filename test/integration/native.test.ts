@@ -18,7 +18,7 @@ const HEAD = '#include <dunlin.h>\n#include <stdio.h>\n#include <stdlib.h>\n#inc
 const HANDLE = 'DUNLIN_EXPORT int32_t dunlin_handle(dunlin_context *context, const dunlin_event *event)'
 const PLAIN = `${HEAD}${HANDLE} { dunlin_span body = dunlin_body(event); return dunlin_respond(context, event, 200, body.data, body.length); }`
 
-type Options = Partial<{ memoryLimit: string }>
+type Options = Partial<{ memoryLimit: string; stateExclusive: boolean }>
 
 /** A worker whose library is made of `source`, at `file` in the function's folder. */
 function make(
@@ -201,6 +201,19 @@ nativeTest('native library may ask for state while many events wait, and each ke
     Array.from({ length: 300 }, (_, i) => Buffer.alloc(1 + ((i * 997) % 6000), i & 255)),
   )
   t.is(driven.state.get('n')!.readBigUInt64LE(1), 300n)
+})
+
+nativeTest('native host remembers what it has read of state that only it changes, each key for itself', async (t) => {
+  const source = `${HEAD}${HANDLE} {
+  dunlin_span value, key = dunlin_body(event);
+  if (dunlin_state_get(context, event, key, &value, NULL) != 0) return 1;
+  return dunlin_respond(context, event, 200, value.data, value.length);
+}`
+  const driven = make(t, source, 'libf.so', 'libf.so', { stateExclusive: true })
+  await driven.worker.start()
+  for (const key of ['a', 'b', 'c']) driven.state.set(key, Buffer.from(`\0value of ${key}`))
+  for (const key of ['a', 'b', 'c', 'a', 'b', 'c']) t.is((await driven.call(key)).text, `value of ${key}`)
+  t.deepEqual(driven.asked, ['a', 'b', 'c'])
 })
 
 nativeTest('native host needs no more memory for many large events than for one', async (t) => {
