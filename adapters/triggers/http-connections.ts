@@ -44,3 +44,35 @@ export class ConnectionCounter {
     })
   }
 }
+
+/**
+ * Cuts off connections whose client takes nothing of what is on its way to it. Whatever was written, small answers in a row too, must
+ * move within `stallTimeoutMs`; it is looked at twice in this time, so an end comes half of it late at the most.
+ */
+export class StallWatch {
+  readonly #quiet = new Map<Socket, { taken: number; looks: number }>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** `event` brings the sockets that answers are written to. */
+  start(server: Server, event: 'connection' | 'secureConnection', stallTimeoutMs: number): void {
+    server.on(event, (socket: Socket) => {
+      this.#quiet.set(socket, { taken: 0, looks: 0 })
+      socket.once('close', () => this.#quiet.delete(socket))
+    })
+    this.#timer = setInterval(() => this.#look(), stallTimeoutMs / 2).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    for (const [socket, seen] of this.#quiet) {
+      const taken = socket.bytesWritten - socket.writableLength
+      if (socket.writableLength === 0 || taken !== seen.taken) {
+        seen.taken = taken
+        seen.looks = 0
+      } else if (++seen.looks >= 2) socket.destroy()
+    }
+  }
+}

@@ -6,7 +6,7 @@ import type { HttpLimits, HttpServerConfig } from '../../config/http-server.ts'
 import { ResourceError } from '../../runtime/base/errors.ts'
 import { silentLogger, type Logger } from '../../runtime/base/log.ts'
 import { end } from './http-answer.ts'
-import { ConnectionCounter } from './http-connections.ts'
+import { ConnectionCounter, StallWatch } from './http-connections.ts'
 import { hostCheck, isLoopbackAddress, type HostCheck } from './http-hosts.ts'
 import { isFault, readHeaders, readParameters, readTarget, type Fault, type RequestHeaders, type RequestTarget } from './http-request.ts'
 import { RouteTable } from './http-routes.ts'
@@ -52,6 +52,7 @@ export class HttpListener {
   readonly #routes = new RouteTable<HttpRoute>()
   readonly #isHostAllowed: HostCheck
   readonly #connections: ConnectionCounter
+  readonly #stalls = new StallWatch()
   /** The latest answer of each connection, and how many before it were not given when it was asked for. */
   readonly #latest = new WeakMap<Duplex, ServerResponse>()
   readonly #unanswered = new WeakMap<ServerResponse, number>()
@@ -110,6 +111,7 @@ export class HttpListener {
     this.#server = undefined
     this.#opening = undefined
     this.#stopReloading()
+    this.#stalls.stop()
     if (!server) return
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     server.closeIdleConnections()
@@ -125,6 +127,7 @@ export class HttpListener {
     // One more than may be, so that too many are seen; Node leaves out what is beyond.
     server.maxHeadersCount = limits.headersMax + 1
     this.#connections.watch(server, tls !== null)
+    this.#stalls.start(server, tls ? 'secureConnection' : 'connection', limits.stallTimeoutMs)
     server.on('request', (request, response) => this.#onRequest(request, response))
     // Node would say 100 at once; the body is asked for when somebody wants it.
     server.on('checkContinue', (request, response) => this.#onRequest(request, response))

@@ -1,6 +1,6 @@
 /** What reaches an HTTP port that anybody can reach: T7 (malformed and smuggled requests), T8 (slow ones), T9 (poisoned content). */
 import test, { type ExecutionContext } from 'ava'
-import { HTTP_LIMITS, httpServerOn, type HttpLimits } from '../../config/http-server.ts'
+import { HTTP_LIMITS, httpServerOn, type HttpLimits, type HttpServerConfig } from '../../config/http-server.ts'
 import { ask, serve } from '../support/http-rig.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { openRaw, sendRaw, type RawClient } from '../support/raw-http.ts'
@@ -28,6 +28,10 @@ async function withLimits(
   } finally {
     await rig.close()
   }
+}
+
+function withStall(stallTimeoutMs: number): HttpServerConfig {
+  return { ...httpServerOn({ host: '127.0.0.1', port: 0 }), limits: { ...HTTP_LIMITS, stallTimeoutMs } }
 }
 
 const HEAD = 'POST /f HTTP/1.1\r\nhost: localhost\r\n'
@@ -146,6 +150,24 @@ test.serial('http clients that do not read what they asked for are cut off', asy
       t.true(got.startsWith('HTTP/1.1 200') && got.length < 32 * 1024 * 1024)
     }
   })
+})
+
+test.serial('http client that asks for many small answers and reads none of them is cut off', async (t) => {
+  const rig = await ProcessorRig.open(tempDir(t), { http: withStall(500) })
+  try {
+    await serve(rig, `export const handler = () => Buffer.alloc(60_000, 120)`)
+    const client = openRaw(rig.http.address!.port)
+    client.socket.pause()
+    // What the kernel takes for a client is a few MiB; this is more.
+    for (let i = 0; i < 500; i++) client.socket.write('GET /f HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    await new Promise((resolve) => client.socket.on('connect', resolve))
+    while (rig.http.connections === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (rig.http.connections > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    client.socket.destroy()
+    t.pass()
+  } finally {
+    await rig.close()
+  }
 })
 
 test.serial('http client that sends requests without end and waits for no answer gets a hundred of them handled', async (t) => {
