@@ -82,7 +82,8 @@ function compileTrigger(checker: Checker, notices: Notices, name: string, kind: 
     checker.add([...path, 'explicitAckMode'], `expected disable, got ${explicitAckMode}`, noAckReason)
   }
   const noBatchReason = WITHOUT_BATCHES[context.runtime]
-  if (given.batch?.mode === 'enable' && noBatchReason) checker.add([...path, 'batch', 'mode'], 'expected disable, got enable', noBatchReason)
+  if (given.batch?.mode === 'enable' && noBatchReason)
+    checker.add([...path, 'batch', 'mode'], 'expected disable, got enable', noBatchReason)
   const base = {
     name,
     ...compileWorkers(checker, path, given, RUNTIMES[context.runtime].concurrency),

@@ -50,6 +50,7 @@ test('a minimal function gets every default', (t) => {
     runtimeAttributes: {},
     disabled: false,
     triggers: [],
+    memoryLimitBytes: null,
     inlineSource: null,
   })
   t.deepEqual(notices, ['function.yaml:4:1 spec has no triggers: the function runs only when it is invoked'])
@@ -426,7 +427,7 @@ test('a batch has ten events and a second by default, and only with mode enable'
   t.is(problemsOf(t, withTrigger('kind: http\nbatch: { mode: enable, batchSize: 1025 }'))[0]!.path, 'spec.triggers.a.batch.batchSize')
 })
 
-test('what a runtime's handlers cannot do is refused: programs acknowledge by their exit code, java takes single events', (t) => {
+test('what the handlers of a runtime cannot do is refused: programs acknowledge by their exit code, java takes single events', (t) => {
   const given = withTrigger('kind: http\nexplicitAckMode: explicitOnly\nexplicitAckTimeout: 5s')
   t.like(parse(given).triggers[0]!, { explicitAckMode: 'explicitOnly', explicitAckTimeoutMs: 5_000 })
   t.is(problemsOf(t, given.replace('nodejs', 'shell'))[0]!.path, 'spec.triggers.a.explicitAckMode')
