@@ -189,6 +189,24 @@ test.serial('caller that takes nothing of a stream for the event time-out loses 
   t.is((await rig.invoke('f', 'parts')).body.toString(), 'one,two,three')
 })
 
+for (const [name, [file, source]] of Object.entries(sources)) {
+  test.serial(
+    `${name} worker that dies in the middle of an answer breaks it off, and the caller gets no second one`,
+    withRig,
+    async (t, rig) => {
+      const ends = name === 'nodejs' ? "if (how === 'endless') process.exit(3)" : "__import__('os')._exit(3) if how == 'endless' else None"
+      const deadly = source.replace(/(\n *)(yield (?:Buffer.from\('two,'\)|b'two,'))/, `$1$2$1${ends}`)
+      await rig.processor.activate(rig.version(spec(name.replace(' async', '')), { [file]: deadly }))
+      const { body } = await streamOf(rig, 'endless')
+      const parts: string[] = []
+      const error = await new Promise<Error | null>((end) => body.read({ part: (bytes) => void parts.push(bytes.toString()), end }))
+      t.regex(error!.message, /exit code 3/)
+      t.is(parts.join(''), 'one,two,')
+      t.is(await text(await post(rig, 'parts')), 'one,two,three')
+    },
+  )
+}
+
 const logging = {
   nodejs: [
     'main.mjs',
