@@ -173,9 +173,9 @@ export class RingWorker implements Worker {
 
   /** As much of the batch as there is room for. What no ring takes ends the worker: then each event is tried alone. */
   #writeRest(): void {
-    const rest = this.#rest
-    while (rest && rest.next < rest.batch.length && this.#writeNext());
-    if (rest?.next === rest?.batch.length) this.#rest = null
+    let hasRoom = this.#rest !== null
+    while (hasRoom && this.#rest!.next < this.#rest!.batch.length) hasRoom = this.#writeNext()
+    if (hasRoom) this.#rest = null
     this.flush()
   }
 
