@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownModule } from '../runtime/base/own-module.ts'
 import { silentLogger } from '../runtime/base/log.ts'
 import { AT, Kind, RECORD_HEADER_BYTES } from '../runtime/event/record.ts'
 import { openProcessChannel, type ProcessChannel } from '../runtime/shared-memory/process-channel.ts'
@@ -112,7 +113,7 @@ async function costs(folder: string): Promise<void> {
 }
 
 async function open(folder: string): Promise<ProcessChannel> {
-  const host = fileURLToPath(new URL('../runtime/native/host-process.ts', import.meta.url))
+  const host = fileURLToPath(ownModule(import.meta.url, '../runtime/native/host-process'))
   const args = [...HOST_OPTIONS, host, String(256 << 20)]
   const opened = openProcessChannel({ command: process.execPath, args, env: process.env, cwd: folder, logger: silentLogger })
   opened.child.stderr!.pipe(process.stderr)

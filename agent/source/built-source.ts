@@ -1,14 +1,16 @@
 /** A function in a language that is built before it runs: what goes to a device, or is run here, is the folder with the result. */
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { parseDocument } from 'yaml'
 import { parseFunctionConfig } from '../../config/function-config.ts'
+import { InputError } from '../../runtime/base/errors.ts'
 import type { FunctionSource } from './function-source.ts'
-import { GO_LIBRARY, buildGoLibrary, type Architecture } from './golang-build.ts'
+import { ARCHITECTURES, GO_LIBRARY, buildGoLibrary, type Architecture } from './golang-build.ts'
 
 /** Takes the source over: it is closed when the result is, or when the build fails. */
 export async function built(source: FunctionSource): Promise<FunctionSource> {
+  if (source.config.runtime === 'native') return withLibrary(source)
   if (source.config.runtime !== 'golang') return source
   const folder = mkdtempSync(join(tmpdir(), 'dunlin-built-'))
   const close = (): void => {
@@ -32,6 +34,14 @@ export async function built(source: FunctionSource): Promise<FunctionSource> {
     close()
     throw error
   }
+}
+
+/** A library that was not built yet is noticed here, and not on a device. */
+function withLibrary(source: FunctionSource): FunctionSource {
+  const [file] = source.config.handler.split(':')
+  if (['', ...ARCHITECTURES].some((folder) => existsSync(join(source.folder, folder, file!)))) return source
+  source.close()
+  throw new InputError('library-missing', `Cannot find ${file} in ${source.folder}`, { hint: 'build it first: make' })
 }
 
 function isGo(path: string): boolean {

@@ -38,6 +38,7 @@ const MODULES = {
 const SKIPPED = new Set(['function.yaml', 'function.yml', '.git', '.venv', '__pycache__', 'node_modules', 'vendor'])
 
 export type Architecture = 'x64' | 'arm64'
+export const ARCHITECTURES: readonly Architecture[] = ['x64', 'arm64']
 const GOARCH: Readonly<Record<Architecture, string>> = { x64: 'amd64', arm64: 'arm64' }
 const CROSS_COMPILER: Readonly<Record<Architecture, string>> = { x64: 'x86_64-linux-gnu-gcc', arm64: 'aarch64-linux-gnu-gcc' }
 

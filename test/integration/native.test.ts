@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { built } from '../../agent/source/built-source.ts'
+import { openFunctionSource } from '../../agent/source/function-source.ts'
 import { parseFunctionConfig } from '../../config/function-config.ts'
 import { Kind } from '../../runtime/event/record.ts'
 import { nativeRuntime } from '../../runtime/workers/native/native-runtime.ts'
@@ -93,6 +95,15 @@ nativeTest('native library that is missing, foreign, or no library is refused wi
   writeFileSync(path.join(folder, 'f.c'), `${HEAD}extern int absent(void);\n${HANDLE} { (void)context; (void)event; return absent(); }`)
   buildLibrary(path.join(folder, 'f.c'), path.join(folder, 'libf.so'))
   await failsToStart(t, at(t, folder, 'libf.so'), /undefined symbol: absent/)
+})
+
+test('a native function whose library is not built yet is not deployed', async (t) => {
+  const folder = tempDir(t)
+  writeFileSync(path.join(folder, 'function.yaml'), 'metadata: { name: f }\nspec: { runtime: native, handler: "libf.so:on_event" }')
+  await t.throwsAsync(built(openFunctionSource(folder)), { code: 'library-missing', message: /Cannot find libf\.so/ })
+  mkdirSync(path.join(folder, 'arm64'))
+  writeFileSync(path.join(folder, 'arm64', 'libf.so'), '')
+  t.is((await built(openFunctionSource(folder))).folder, folder)
 })
 
 nativeTest('native library without the symbols, or of another ABI, is refused', async (t) => {
