@@ -220,3 +220,19 @@ test.serial('no new event is started while 1,024 are unacknowledged', withRig, a
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
   t.is(rig.logs.length, 1_024)
 })
+
+test.serial('acknowledgement of an attempt that is over does not count for the next one', withRig, async (t, rig) => {
+  const source = `let first
+  export async function handler(context, event) {
+    if (event.attempt === 1) first = context.QualifiedOffset.from_event(event)
+    else await context.platform.explicit_ack(first)
+    return new context.Response('kept').ensureNoAck()
+  }`
+  await rig.processor.activate(rig.version(spec('nodejs', 'enable', '  maxAttempts: 2', '50ms'), { 'main.mjs': source }))
+  await rig.publish('in/a', '1')
+  await rig.until(async () => {
+    const [inbox] = (await rig.store.ledger()).sources
+    return inbox!.dead + inbox!.delivered === 1
+  })
+  t.like((await rig.store.ledger()).sources[0]!, { dead: 1, delivered: 0 })
+})
