@@ -95,7 +95,8 @@ export class PoolScaler {
     let idlest: { slot: WorkerSlot; sinceMs: number } | undefined
     for (const slot of serving) {
       const seen = this.#idle.get(slot)
-      if (!seen || seen.offers !== slot.offers || (slot.worker?.inFlight ?? 0) > 0) {
+      const { inFlight = 0, isKeepingEvents = false } = slot.worker ?? {}
+      if (!seen || seen.offers !== slot.offers || inFlight > 0 || isKeepingEvents) {
         this.#idle.set(slot, { offers: slot.offers, sinceMs: now })
         continue
       }

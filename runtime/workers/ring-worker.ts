@@ -73,6 +73,10 @@ export class RingWorker implements Worker {
 
   get isSequential(): boolean {
     return this.#inFlight.isSequential
+  get isKeepingEvents(): boolean {
+    return this.#unacknowledged.size > 0
+  }
+
   }
 
   forEachInFlight(visit: (delivery: Delivery) => void): void {

@@ -31,6 +31,8 @@ export interface Worker {
   readonly id: number
   readonly inFlight: number
   readonly capacity: number
+  /** Events that it has answered wait for its acknowledgement: it is not idle. */
+  readonly isKeepingEvents?: boolean
   /** Resolves when the handler is loaded and init_context has run; rejects with a FunctionError. */
   start(): Promise<void>
   /** False when it cannot take it now. */

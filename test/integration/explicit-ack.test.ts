@@ -236,3 +236,35 @@ test.serial('acknowledgement of an attempt that is over does not count for the n
   })
   t.like((await rig.store.ledger()).sources[0]!, { dead: 1, delivered: 0 })
 })
+
+test.serial(
+  'worker that keeps answered events is not idle: its pool does not shrink until they are acknowledged',
+  withRig,
+  async (t, rig) => {
+    const source = `let kept
+  export async function handler(context, event) {
+    if (String(event.body) === 'ack') return void (await context.platform.explicit_ack(kept))
+    kept = event
+    return new context.Response('kept').ensureNoAck()
+  }`
+    const version = spec('nodejs', 'enable').replace(
+      'kind: mqtt',
+      'kind: mqtt\n      minWorkers: 0\n      maxWorkers: 1\n      idleTimeout: 100ms',
+    )
+    await rig.processor.activate(rig.version(version, { 'main.mjs': source }))
+    const other = version.replace('name: f', 'name: g').replace('in/#', 'other/#')
+    await rig.processor.activate(rig.version(other, { 'main.mjs': 'export const handler = () => {}' }))
+    const readyOf = (name: string) => rig.processor.status().find((status) => status.name === name)!.workers.ready
+    const ready = () => readyOf('f')
+    await rig.publish('in/a', '1')
+    await rig.until(() => ready() === 1)
+    // Its neighbour, started later with the same settings, has been idle for so long that its worker is gone.
+    await rig.publish('other/a', '1')
+    await rig.until(async () => (await rig.store.ledger()).sources.some(({ delivered }) => delivered === 1))
+    await rig.until(() => readyOf('g') === 0)
+    t.is(ready(), 1)
+    await rig.publish('in/a', 'ack')
+    await rig.until(() => ready() === 0)
+    t.like((await rig.store.ledger()).sources[0]!, { delivered: 2, waiting: 0, balanced: true })
+  },
+)

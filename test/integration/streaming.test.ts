@@ -237,10 +237,11 @@ for (const [runtime, [file, source]] of Object.entries(logging)) {
       (await call(20)).logs!.map(({ message }) => message),
       ['done'],
     )
+    t.is((await call(40)).logs, undefined)
     t.is((await call(0)).logs, undefined)
     t.deepEqual(
       rig.logs.map(({ message }) => message),
-      ['done', 'done', 'done'],
+      ['done', 'done', 'done', 'done'],
     )
   })
 }
