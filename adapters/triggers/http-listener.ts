@@ -53,9 +53,6 @@ export class HttpListener {
   readonly #isHostAllowed: HostCheck
   readonly #connections: ConnectionCounter
   readonly #stalls = new StallWatch()
-  /** The latest answer of each connection, and how many before it were not given when it was asked for. */
-  readonly #latest = new WeakMap<Duplex, ServerResponse>()
-  readonly #unanswered = new WeakMap<ServerResponse, number>()
   #server: Server | undefined
   #opening: Promise<void> | undefined
   #stopReloading: () => void = () => {}
@@ -178,24 +175,12 @@ export class HttpListener {
       response.writeHead(204).end()
       return
     }
-    if (this.#countUnanswered(request, response) >= UNANSWERED_MAX) {
+    if (countUnanswered(request.socket, response) >= UNANSWERED_MAX) {
       return end(response, 503, `${UNANSWERED_MAX} requests of this connection wait for their answers`, ['connection', 'close'])
     }
     const found = this.#find(request)
     if (isFault(found)) return end(response, found.status, found.text)
     found.route.onRequest(found.call, response)
-  }
-
-  /** Most clients ask for one thing after the other: then the answer before is given, and there is nothing to count. */
-  #countUnanswered(request: IncomingMessage, response: ServerResponse): number {
-    const before = this.#latest.get(request.socket)
-    this.#latest.set(request.socket, response)
-    if (before === undefined) return 0
-    const soFar = this.#unanswered.get(before) ?? 0
-    if (before.writableEnded && soFar < UNANSWERED_MAX) return 0
-    const count = soFar + 1
-    this.#unanswered.set(response, count)
-    return count
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, firstBytes: Buffer): void {
@@ -251,4 +236,24 @@ export function refuseUpgrade(socket: Duplex, { status, text }: Fault, headers: 
     ...headers,
   ]
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+const LATEST = Symbol('latest answer')
+const UNANSWERED = Symbol('unanswered before it')
+
+/** The latest answer of a connection, and how many before it were not given when it was asked for. */
+interface Counted {
+  [LATEST]?: ServerResponse
+  [UNANSWERED]?: number
+}
+
+/** Most clients ask for one thing after the other: then the answer before is given, and there is nothing to count. */
+function countUnanswered(socket: Duplex & Counted, response: ServerResponse): number {
+  const before = socket[LATEST]
+  const soFar = socket[UNANSWERED] ?? 0
+  const isAnswered = before === undefined || (before.writableEnded && soFar < UNANSWERED_MAX)
+  const count = isAnswered ? 0 : soFar + 1
+  socket[LATEST] = response
+  socket[UNANSWERED] = count
+  return count
 }
