@@ -245,6 +245,7 @@ test.serial(
   export async function handler(context, event) {
     if (String(event.body) === 'ack') return void (await context.platform.explicit_ack(kept))
     kept = event
+    context.logger.info('attempt ' + event.attempt)
     return new context.Response('kept').ensureNoAck()
   }`
     const version = spec('nodejs', 'enable').replace(
