@@ -71,12 +71,12 @@ export class RingWorker implements Worker {
     return this.#inFlight.size
   }
 
-  get isSequential(): boolean {
-    return this.#inFlight.isSequential
   get isKeepingEvents(): boolean {
     return this.#unacknowledged.size > 0
   }
 
+  get isSequential(): boolean {
+    return this.#inFlight.isSequential
   }
 
   forEachInFlight(visit: (delivery: Delivery) => void): void {
