@@ -266,6 +266,10 @@ test.serial(
     t.is(ready(), 1)
     await rig.publish('in/a', 'ack')
     await rig.until(() => ready() === 0)
+    t.deepEqual(
+      rig.logs.map(({ message }) => message).filter((message) => message.startsWith('attempt')),
+      ['attempt 1'],
+    )
     t.like((await rig.store.ledger()).sources[0]!, { delivered: 2, waiting: 0, balanced: true })
   },
 )
