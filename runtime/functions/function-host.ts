@@ -1,3 +1,4 @@
+import type { FunctionConfig } from '../../config/function-config.ts'
 import { PRODUCTION, type Route, type RoutesOrigin } from '../../config/routes.ts'
 import { InputError, ResourceError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -8,6 +9,7 @@ import type { LedgerRow } from '../store/store.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
 import type { WorkerEnded, WorkerPool } from '../workers/worker-pool.ts'
 import { AliasHost, type AliasStatus, sourceName } from './alias-host.ts'
+import { addressOf } from './direct-call.ts'
 import { Entrances, wantedTriggers, type WantedTrigger } from './entrances.ts'
 import { moveAll, strandedOf } from './gather-waiting.ts'
 import { liveRoutes, makeRouter, type Router } from './route.ts'
@@ -120,25 +122,11 @@ export class FunctionHost {
    * `alias` (or the number of a version that an alias runs) it goes there, else where the routes say.
    */
   invoke(record: Buffer, reply: Reply, trigger?: string, alias?: string): void {
-    const named = alias === undefined ? PRODUCTION : this.#aliasNamed(alias)
-    const host = named === undefined ? undefined : this.#aliases.get(named)
-    if (named === undefined || (!host && alias !== undefined)) {
-      const known = [...this.#aliases].map(([name, { current }]) => `${name} (version ${current?.version})`).join(', ')
-      return reply(failedAnswer(404, `Function ${this.name} has no alias or running version "${alias}"; it has: ${known || 'none'}`))
-    }
-    const configs = host?.config?.triggers ?? []
-    if (configs.length === 0) return reply(failedAnswer(503, `Function ${this.name} is not running`))
-    const config =
-      trigger === undefined
-        ? (configs.find(({ kind }) => kind === 'http') ?? configs[0])
-        : (configs.find(({ name }) => name === trigger) ?? configs.find(({ kind }) => kind === trigger))
-    if (config) {
-      const pipeline = alias === undefined ? this.#pipelineFor(config.name, record) : host!.pipelineOf(config.name)
-      if (pipeline) return pipeline.invoke(record, reply)
-      return reply(failedAnswer(503, `Function ${this.name} is not running`))
-    }
-    const known = configs.map(({ name, kind }) => `${name} (${kind})`).join(', ')
-    reply(failedAnswer(404, `Function ${this.name} has no trigger "${trigger}"; it has: ${known}`))
+    const to = addressOf(this.#running, { functionName: this.name, trigger, alias })
+    if ('refusal' in to) return reply(to.refusal)
+    const pipeline = to.alias === undefined ? this.#pipelineFor(to.trigger, record) : this.#aliases.get(to.alias)?.pipelineOf(to.trigger)
+    if (pipeline) pipeline.invoke(record, reply)
+    else reply(failedAnswer(503, `Function ${this.name} is not running`))
   }
 
   /**
@@ -233,13 +221,13 @@ export class FunctionHost {
 
   /** Brings triggers and routes to what runs now. Routes first: no event may go to an alias that is about to end. */
   async #arrange(): Promise<void> {
-    const running = [...this.#aliases.values()].flatMap(({ alias, current }) => (current ? [[alias, current] as const] : []))
-    const versions = new Map(running.map(([alias, { version }]) => [alias, version]))
+    const running = this.#running
+    const versions = new Map([...running].map(([alias, { version }]) => [alias, version]))
     this.#routes.set('spec', this.running()?.config.routes ?? undefined)
     const { list } = this.#routes.current
     this.#router = makeRouter(list, versions)
     this.#paths = liveRoutes(list, versions).flatMap(({ route: { path } }) => (path === undefined ? [] : [path]))
-    this.#wanted = wantedTriggers(new Map(running.map(([alias, { config }]) => [alias, config])), this.#paths)
+    this.#wanted = wantedTriggers(configsOf(running), this.#paths)
     this.#owners = new Map(
       [...this.#wanted.values()].flatMap(({ config: { name }, owner }) => {
         const pipeline = this.#aliases.get(owner)?.pipelineOf(name)
@@ -252,9 +240,8 @@ export class FunctionHost {
     this.#routesProblem = problem
   }
 
-  #triggersWith(alias: string, { config }: FunctionVersion): ReadonlyMap<string, WantedTrigger> {
-    const configs = new Map([...this.#aliases].flatMap(([name, host]) => (host.config ? [[name, host.config] as const] : [])))
-    return wantedTriggers(configs.set(alias, config), this.#paths)
+  #triggersWith(alias: string, version: FunctionVersion): ReadonlyMap<string, WantedTrigger> {
+    return wantedTriggers(configsOf(this.#running.set(alias, version)), this.#paths)
   }
 
   #sinkOf(trigger: string): TriggerSink {
@@ -282,11 +269,8 @@ export class FunctionHost {
     return this.#aliases.get(this.#router(record, wanted.config))?.pipelineOf(trigger) ?? this.#owners.get(trigger)
   }
 
-  /** `test`, `3` or `v3`. */
-  #aliasNamed(given: string): string | undefined {
-    if (this.#aliases.has(given)) return given
-    const version = /^v?(\d{1,15})$/.exec(given)?.[1]
-    return [...this.#aliases].find(([, { current }]) => current !== undefined && current.version === version)?.[0]
+  get #running(): Map<string, FunctionVersion> {
+    return new Map([...this.#aliases.values()].flatMap(({ alias, current }) => (current ? [[alias, current] as const] : [])))
   }
 
   #partsOf(alias: string) {
@@ -299,6 +283,10 @@ export class FunctionHost {
     this.#turn = mine.catch(() => {})
     return mine
   }
+}
+
+function configsOf(running: ReadonlyMap<string, FunctionVersion>): Map<string, FunctionConfig> {
+  return new Map([...running].map(([alias, { config }]) => [alias, config]))
 }
 
 function notServed(name: string, trigger: string): ResourceError {
