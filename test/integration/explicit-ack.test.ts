@@ -253,13 +253,13 @@ test.serial(
       'kind: mqtt\n      minWorkers: 0\n      maxWorkers: 1\n      idleTimeout: 100ms',
     )
     await rig.processor.activate(rig.version(version, { 'main.mjs': source }))
-    const other = version.replace('name: f', 'name: g').replace('in/#', 'other/#').replace('100ms', '500ms')
+    const other = version.replace('name: f', 'name: g').replace('in/#', 'other/#').replace('100ms', '1500ms')
     await rig.processor.activate(rig.version(other, { 'main.mjs': 'export const handler = () => {}' }))
     const readyOf = (name: string) => rig.processor.status().find((status) => status.name === name)!.workers.ready
     const ready = () => readyOf('f')
     await rig.publish('in/a', '1')
     await rig.until(() => ready() === 1)
-    // Its neighbour, with five times the idle time, has been idle for so long that its worker is gone.
+    // Its neighbour, with a longer idle time, has been idle for so long that its worker is gone.
     await rig.publish('other/a', '1')
     await rig.until(async () => (await rig.store.ledger()).sources.some(({ delivered }) => delivered === 1))
     await rig.until(() => readyOf('g') === 0)
