@@ -14,11 +14,7 @@ import { TRIGGER_KINDS, triggerKinds, type TriggerConfig, type TriggerKind } fro
 const TRIGGERS_MAX = 32
 
 /** What a runtime's handlers cannot do, and why: refused, because a handler would not get what it was written for. */
-const WITHOUT_BATCHES: Partial<Record<RuntimeKind, string>> = { java: 'java handlers get one event at a time in this version' }
-const WITHOUT_EXPLICIT_ACK: Partial<Record<RuntimeKind, string>> = {
-  shell: 'a shell function acknowledges by its exit code',
-  java: 'java handlers acknowledge by their answer in this version',
-}
+const WITHOUT_EXPLICIT_ACK: Partial<Record<RuntimeKind, string>> = { shell: 'a shell function acknowledges by its exit code' }
 
 interface Context {
   readonly runtime: RuntimeKind
@@ -81,9 +77,6 @@ function compileTrigger(checker: Checker, notices: Notices, name: string, kind: 
   if (explicitAckMode !== 'disable' && noAckReason) {
     checker.add([...path, 'explicitAckMode'], `expected disable, got ${explicitAckMode}`, noAckReason)
   }
-  const noBatchReason = WITHOUT_BATCHES[context.runtime]
-  if (given.batch?.mode === 'enable' && noBatchReason)
-    checker.add([...path, 'batch', 'mode'], 'expected disable, got enable', noBatchReason)
   const base = {
     name,
     ...compileWorkers(checker, path, given, RUNTIMES[context.runtime].concurrency),

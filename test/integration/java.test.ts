@@ -130,3 +130,138 @@ withRig('java function that does not compile or has no such class is told', asyn
   await t.throwsAsync(rig.processor.activate(rig.version(spec(), { 'Main.java': 'class Main {' })))
   await t.throwsAsync(rig.processor.activate(rig.version(spec(), { 'Other.java': 'class Other {}' })))
 })
+
+const trigger = (more: string): string => `
+metadata: { name: f }
+spec:
+  runtime: java
+  handler: Main
+  retry: { first: 1ms, max: 1s }
+  triggers:
+    in: { kind: mqtt, ${more}, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }`
+
+withRig('java batch handler gets its events in one call, answers each by its id, and emits for each', async (t, rig) => {
+  const source = `
+import dunlin.*;
+import java.util.*;
+public class Main implements BatchHandler {
+  public Object handle(Context context, List<Event> events) {
+    List<Response> answers = new ArrayList<>();
+    for (Event event : events) {
+      context.forEvent(event).emit("out", event.text() + "/" + events.size());
+      boolean isBad = event.text().equals("bad") && event.attempt() == 1;
+      answers.add(0, new Response(isBad ? 503 : 200, "").eventId(event.id()));
+    }
+    return answers;
+  }
+}`
+  await rig.processor.activate(rig.version(trigger('batch: { mode: enable, batchSize: 3, timeout: 10s }'), { 'Main.java': source }))
+  await Promise.all(['1', 'bad', '3'].map((body, i) => rig.publish(`in/${i}`, body)))
+  await rig.until(async () => (await rig.store.ledger()).sources[0]?.delivered === 3)
+  // One that has failed before comes alone.
+  t.deepEqual((await rig.rows('out')).sort(), ['1/3', '3/3', 'bad/1'])
+})
+
+withRig('java batch handler that throws fails nobody for good: each event comes once more, alone', async (t, rig) => {
+  const source = `
+import dunlin.*;
+import java.util.*;
+public class Main implements BatchHandler {
+  public Object handle(Context context, List<Event> events) {
+    if (events.size() > 1) throw new IllegalStateException("too many");
+    context.emit("out", events.get(0).text() + " attempt " + events.get(0).attempt());
+    return null;
+  }
+}`
+  await rig.processor.activate(rig.version(trigger('batch: { mode: enable, batchSize: 2, timeout: 10s }'), { 'Main.java': source }))
+  await Promise.all(['1', '2'].map((body, i) => rig.publish(`in/${i}`, body)))
+  await rig.until(async () => (await rig.store.ledger()).sources[0]?.delivered === 2)
+  t.deepEqual((await rig.rows('out')).sort(), ['1 attempt 1', '2 attempt 1'])
+})
+
+withRig('java handler acknowledges later, refuses, and what it emitted comes with the acknowledgement', async (t, rig) => {
+  const source = `
+    context.emit("out", event.text() + " attempt " + event.attempt());
+    if (event.text().equals("refused") && event.attempt() == 1) context.explicitNack(event, "not now");
+    else if (event.text().equals("kept")) context.userData().put("kept", event);
+    else if (event.text().equals("go")) context.explicitAck((Event) context.userData().get("kept"));
+    else if (event.text().equals("refused")) context.explicitAck(event);
+    return event.text().equals("go") ? null : new Response("").ensureNoAck();`
+  await rig.processor.activate(rig.version(trigger('explicitAckMode: enable'), main(source)))
+  await Promise.all([rig.publish('in/1', 'kept'), rig.publish('in/2', 'refused')])
+  await rig.until(async () => (await rig.store.ledger()).sources[0]?.delivered === 1)
+  t.deepEqual(await rig.rows('out'), ['refused attempt 2'])
+  await rig.publish('in/3', 'go')
+  await rig.until(async () => (await rig.store.ledger()).sources[0]?.delivered === 3)
+  t.deepEqual((await rig.rows('out')).sort(), ['go attempt 1', 'kept attempt 1', 'refused attempt 2'])
+})
+
+withRig('java answer in parts from an iterator or a stream comes whole, also when it is larger than its credit', async (t, rig) => {
+  const source = `
+    if (event.text().equals("stream")) return new Response(201, new java.io.ByteArrayInputStream(new byte[1 << 20])).contentType("image/x");
+    if (event.text().equals("fails")) return List.of(1, 0).stream().map(n -> "x" + 1 / n).iterator();
+    return List.of("eins ", "zwei ", "ü").iterator();`
+  await rig.processor.activate(rig.version(spec(), main(source)))
+  t.is((await rig.invoke('f', 'parts')).body.toString(), 'eins zwei ü')
+  const stream = await rig.invoke('f', 'stream')
+  t.deepEqual([stream.status, stream.contentType, stream.body.length], [201, 'image/x', 1 << 20])
+  t.true((await rig.invoke('f', 'fails')).status >= 500)
+  t.is((await rig.invoke('f', 'parts')).status, 200)
+})
+
+withRig("java function of Nuclio's interfaces runs as it is", async (t, rig) => {
+  const source = `
+import io.nuclio.Context;
+import io.nuclio.Event;
+import io.nuclio.EventHandler;
+import io.nuclio.Response;
+import java.util.Map;
+
+public class Main implements EventHandler {
+    @Override
+    public Response handleEvent(Context context, Event event) {
+        context.getLogger().infoWith("seen", "size", event.getBody().length);
+        context.getLogger().warn("%d bytes of %s", event.getBody().length, event.getTriggerInfo().getKindName());
+        if (new String(event.getBody()).equals("bad")) throw new RuntimeException("some error");
+        return new Response().setBody("got " + new String(event.getBody())).setHeaders(Map.of("h1", "v1")).setContentType("text/x").setStatusCode(201);
+    }
+}`
+  await rig.processor.activate(rig.version(spec(), { 'Main.java': source }))
+  const answer = await rig.invoke('f', 'it')
+  t.deepEqual([answer.status, answer.body.toString(), answer.contentType, answer.headers['h1']], [201, 'got it', 'text/x', 'v1'])
+  t.like(await rig.invoke('f', 'bad'), { status: 500 })
+  t.deepEqual(rig.logs.slice(0, 2), [
+    { level: 20, message: 'seen', fields: '{"size":2}' },
+    { level: 30, message: '2 bytes of mqtt', fields: '' },
+  ])
+})
+
+for (const [what, source, more, expected] of [
+  [
+    'takes no batches',
+    'public class Main implements Handler { public Object handle(Context c, Event e) { return null; } }',
+    'batch: { mode: enable }',
+    /BatchHandler/,
+  ],
+  [
+    'takes batches only',
+    'public class Main implements BatchHandler { public Object handle(Context c, java.util.List<Event> e) { return null; } }',
+    'numWorkers: 1',
+    /takes batches only/,
+  ],
+  ['is no handler', 'public class Main {}', 'numWorkers: 1', /implements none of/],
+] as const) {
+  withRig(`java class that ${what} is told so`, async (t, rig) => {
+    const version = rig.version(trigger(more), { 'Main.java': `import dunlin.*; ${source}` })
+    await t.throwsAsync(rig.processor.activate(version), { message: expected })
+  })
+}
+
+withRig('java without a JDK says what to do', async (t, rig) => {
+  process.env['DUNLIN_JAVAC'] = '/nowhere/javac'
+  t.teardown(() => delete process.env['DUNLIN_JAVAC'])
+  const error = await t.throwsAsync<Error & { cause?: { hint?: string } }>(
+    rig.processor.activate(rig.version(spec(), main('return null;'))),
+  )
+  t.regex(error.cause?.hint ?? '', /install a JDK/)
+})

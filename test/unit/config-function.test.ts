@@ -427,15 +427,10 @@ test('a batch has ten events and a second by default, and only with mode enable'
   t.is(problemsOf(t, withTrigger('kind: http\nbatch: { mode: enable, batchSize: 1025 }'))[0]!.path, 'spec.triggers.a.batch.batchSize')
 })
 
-test('what the handlers of a runtime cannot do is refused: programs acknowledge by their exit code, java takes single events', (t) => {
+test('what the handlers of a runtime cannot do is refused: programs acknowledge by their exit code', (t) => {
   const given = withTrigger('kind: http\nexplicitAckMode: explicitOnly\nexplicitAckTimeout: 5s')
   t.like(parse(given).triggers[0]!, { explicitAckMode: 'explicitOnly', explicitAckTimeoutMs: 5_000 })
   t.is(problemsOf(t, given.replace('nodejs', 'shell'))[0]!.path, 'spec.triggers.a.explicitAckMode')
-  const java = withTrigger('kind: http\nexplicitAckMode: enable\nbatch: { mode: enable }').replace('nodejs', 'java')
-  t.deepEqual(
-    problemsOf(t, java).map(({ path }) => path),
-    ['spec.triggers.a.explicitAckMode', 'spec.triggers.a.batch.mode'],
-  )
 })
 
 test('isolation is thread for nodejs unless asked otherwise, and cannot be thread elsewhere', (t) => {

@@ -43,6 +43,15 @@ public interface Context {
     /** {@code timeout}: null waits as long as the event may take. Throws {@link CallTimeoutException}. */
     Response callFunction(String function, Request request, Duration timeout);
 
+    /** This context with emit, publish and state for another event of the batch; in a batch they belong to its first event otherwise. */
+    Context forEvent(Event event);
+
+    /** Acknowledges an event whose answer did not ({@link Response#ensureNoAck}): it is committed now. From any thread. */
+    void explicitAck(Event event);
+
+    /** The event has failed after all: it is given again. From any thread. */
+    void explicitNack(Event event, String reason);
+
     /** Called when the worker has handled its last event. */
     void onDrain(Runnable callback);
 

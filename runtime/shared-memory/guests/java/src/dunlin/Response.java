@@ -10,6 +10,8 @@ public final class Response {
     private final int status;
     private final Object body;
     private String contentType = "";
+    private String eventId = "";
+    private boolean isNoAck;
     private final Map<String, String> headers = new LinkedHashMap<>();
 
     /** Status 100 to 999; from 500 on the event has failed. */
@@ -32,6 +34,26 @@ public final class Response {
     public Response header(String name, String value) {
         headers.put(name, value);
         return this;
+    }
+
+    /** Of a batch: which of its events this answers. */
+    public Response eventId(String value) {
+        eventId = value;
+        return this;
+    }
+
+    /** The event stays unacknowledged until {@link Context#explicitAck} (see explicitAckMode). */
+    public Response ensureNoAck() {
+        isNoAck = true;
+        return this;
+    }
+
+    public String eventId() {
+        return eventId;
+    }
+
+    public boolean isNoAck() {
+        return isNoAck;
     }
 
     public int status() {

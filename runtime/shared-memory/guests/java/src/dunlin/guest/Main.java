@@ -1,7 +1,5 @@
 package dunlin.guest;
 
-import dunlin.Handler;
-import java.lang.reflect.Constructor;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
@@ -25,7 +23,7 @@ public final class Main {
         Map<String, Object> init = Json.object(Json.parse(new String(channel.reader.body(record), StandardCharsets.UTF_8)));
         boolean isReady = false;
         try {
-            Worker worker = new Worker(channel, init, load(String.valueOf(init.get("handler"))));
+            Worker worker = new Worker(channel, init, Loaded.of(String.valueOf(init.get("handler"))));
             worker.init();
             isReady = true;
             worker.run(Wire.ticket(record));
@@ -36,18 +34,5 @@ public final class Main {
             channel.writer.ring();
             return 1;
         }
-    }
-
-    private static Handler load(String name) throws ReflectiveOperationException {
-        Class<?> found;
-        try {
-            found = Class.forName(name);
-        } catch (ClassNotFoundException error) {
-            throw new ClassNotFoundException("Cannot find class '" + name + "' on the class path " + System.getProperty("java.class.path"), error);
-        }
-        if (!Handler.class.isAssignableFrom(found)) throw new ClassCastException("Cannot use class '" + name + "': it does not implement dunlin.Handler");
-        Constructor<?> constructor = found.getDeclaredConstructor();
-        constructor.setAccessible(true);
-        return (Handler) constructor.newInstance();
     }
 }

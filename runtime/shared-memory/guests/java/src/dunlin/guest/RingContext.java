@@ -1,6 +1,7 @@
 package dunlin.guest;
 
 import dunlin.Context;
+import dunlin.Event;
 import dunlin.Logger;
 import dunlin.Request;
 import dunlin.Response;
@@ -14,14 +15,27 @@ final class RingContext implements Context {
     private final Worker worker;
     private final State state;
     private final Map<String, Object> init;
-    private final Map<String, Object> userData = new ConcurrentHashMap<>();
-    private Runnable drain;
-    private Runnable termination;
+    private final Map<String, Object> userData;
+    /** Whose emits and changes these are; null: of the event being handled. */
+    private final RingEvent bound;
+    private final Callbacks callbacks;
+
+    private static final class Callbacks {
+        Runnable drain;
+        Runnable termination;
+    }
 
     RingContext(Worker worker, Map<String, Object> init, State state) {
+        this(worker, init, state, new ConcurrentHashMap<>(), new Callbacks(), null);
+    }
+
+    private RingContext(Worker worker, Map<String, Object> init, State state, Map<String, Object> userData, Callbacks callbacks, RingEvent bound) {
         this.worker = worker;
         this.init = init;
         this.state = state;
+        this.userData = userData;
+        this.callbacks = callbacks;
+        this.bound = bound;
     }
 
     @Override
@@ -62,14 +76,14 @@ final class RingContext implements Context {
     @Override
     public void emit(String stream, Object body, String contentType, Map<String, String> headers) {
         Head head = new Head().add(Wire.STREAM, stream).addIfAny(Wire.CONTENT_TYPE, contentType == null ? Answer.contentType(body) : contentType);
-        worker.operation(Wire.EMIT, 0, head.headers(headers).bytes(), Answer.bytes(body));
+        worker.operation(bound, Wire.EMIT, 0, head.headers(headers).bytes(), Answer.bytes(body));
     }
 
     @Override
     public void publish(String topic, Object body, int qos, boolean retain) {
         if (qos != 0 && qos != 1) throw new IllegalArgumentException("Cannot publish with QoS " + qos + ": expected 0 or 1");
         Head head = new Head().add(Wire.TOPIC, topic).addIfAny(Wire.CONTENT_TYPE, Answer.contentType(body));
-        worker.operation(Wire.PUBLISH, qos | (retain ? Wire.RETAIN : 0), head.bytes(), Answer.bytes(body));
+        worker.operation(bound, Wire.PUBLISH, qos | (retain ? Wire.RETAIN : 0), head.bytes(), Answer.bytes(body));
     }
 
     @Override
@@ -84,18 +98,48 @@ final class RingContext implements Context {
     }
 
     @Override
+    public Context forEvent(Event event) {
+        return new RingContext(worker, init, worker.stateOf(ours(event)), userData, callbacks, ours(event));
+    }
+
+    @Override
+    public void explicitAck(Event event) {
+        acknowledge(event, 200, Head.NONE);
+    }
+
+    @Override
+    public void explicitNack(Event event, String reason) {
+        acknowledge(event, 500, new Head().clipped(Wire.ERROR, String.valueOf(reason)).bytes());
+    }
+
+    private void acknowledge(Event event, int status, byte[] head) {
+        if (init.get("explicitAck") != Boolean.TRUE) {
+            throw new IllegalStateException("Cannot acknowledge explicitly: set explicitAckMode: enable on the trigger");
+        }
+        worker.acknowledge(ours(event), status, head);
+    }
+
+    private static RingEvent ours(Event event) {
+        if (event instanceof RingEvent ours) return ours;
+        throw new IllegalArgumentException("Cannot use this event: it was not given to the handler");
+    }
+
+    @Override
     public void onDrain(Runnable callback) {
-        drain = callback;
+        callbacks.drain = callback;
     }
 
     @Override
     public void onTermination(Runnable callback) {
-        termination = callback;
+        callbacks.termination = callback;
     }
 
-    void stopped() {
-        call(drain);
-        call(termination);
+    void drained() {
+        call(callbacks.drain);
+    }
+
+    void terminated() {
+        call(callbacks.termination);
     }
 
     private void call(Runnable callback) {

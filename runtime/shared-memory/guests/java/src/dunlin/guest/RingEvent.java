@@ -19,6 +19,9 @@ final class RingEvent implements Event {
     /** What this event has changed, encoded; StateCache.ABSENT: deleted. null: nothing. */
     Map<String, byte[]> changes;
 
+    /** It was answered: nothing more may be sent for it. */
+    volatile boolean isDone;
+
     private final Trigger[] triggers;
     private byte[] body;
     private Map<Integer, String> single;
@@ -30,6 +33,11 @@ final class RingEvent implements Event {
         this.record = record;
         this.body = outside;
         this.triggers = triggers;
+    }
+
+    /** The level from which lines of this event are wanted, whatever the function's is; 0: as that. */
+    int wantedLevel() {
+        return record[Wire.STATUS_AT + 1];
     }
 
     long ticket() {

@@ -45,7 +45,9 @@ final class RingLogger implements Logger {
 
     @Override
     public void log(int lineLevel, String message, Map<String, ?> fields) {
-        if (lineLevel < level) return;
+        RingEvent event = worker.current();
+        int wanted = event == null ? 0 : event.wantedLevel();
+        if (lineLevel < level && (wanted == 0 || lineLevel < wanted)) return;
         byte[] text = String.valueOf(message).getBytes(StandardCharsets.UTF_8);
         worker.log(lineLevel, fieldsHead(fields), text.length > MESSAGE_BYTES_MAX ? Arrays.copyOf(text, MESSAGE_BYTES_MAX) : text);
     }

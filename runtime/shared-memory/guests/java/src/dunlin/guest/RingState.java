@@ -14,8 +14,11 @@ final class RingState implements State {
 
     private final StateCache cache;
     private final Worker worker;
+    /** Whose changes these are; null: of the event being handled. */
+    private final RingEvent bound;
 
-    RingState(StateCache cache, Worker worker) {
+    RingState(StateCache cache, Worker worker, RingEvent bound) {
+        this.bound = bound;
         this.cache = cache;
         this.worker = worker;
     }
@@ -42,13 +45,13 @@ final class RingState implements State {
     }
 
     private void change(int kind, String key, byte[] value) {
-        RingEvent event = worker.operation(kind, 0, new Head().add(Wire.KEY, key).bytes(), value);
+        RingEvent event = worker.operation(bound, kind, 0, new Head().add(Wire.KEY, key).bytes(), value);
         if (event.changes == null) event.changes = new HashMap<>();
         event.changes.put(key, value);
     }
 
     private byte[] known(String key) {
-        RingEvent event = worker.current();
+        RingEvent event = bound == null ? worker.current() : bound;
         byte[] own = event == null || event.changes == null ? null : event.changes.get(key);
         return own == null ? cache.get(key) : own;
     }

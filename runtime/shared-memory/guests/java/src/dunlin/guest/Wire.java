@@ -9,11 +9,14 @@ import java.nio.charset.StandardCharsets;
 final class Wire {
     static final int HEADER_BYTES = 64;
 
-    static final int WRAP = 0, EVENT = 1, INIT = 2, STOP = 3, STATE_VALUE = 4, CALL_RESULT = 5;
+    static final int WRAP = 0, EVENT = 1, INIT = 2, STOP = 3, STATE_VALUE = 4, CALL_RESULT = 5, CREDIT = 6;
     static final int READY = 16, RESULT = 17, EMIT = 18, PUBLISH = 19, STATE_SET = 20, STATE_DELETE = 21, STATE_GET = 22, CALL = 23, LOG = 24;
-    static final int INIT_FAILED = 25;
+    static final int INIT_FAILED = 25, ACK = 26, CHUNK = 27;
+    /** STOP's status: only the drain callback is called. */
+    static final int DRAIN_ONLY = 1;
 
     static final int QOS_MASK = 0x03, RETAIN = 0x04, EXTERNAL_BODY = 0x08, ABSENT = 0x10, REPLAYED = 0x20, CLOCK_SHIFT = 6;
+    static final int BATCH_MORE = 0x10, NO_ACK = 0x01, BATCH_FAILED = 0x02;
 
     static final int TOPIC = 1, CONTENT_TYPE = 2, ORDER_KEY = 3, METHOD = 4, PATH = 5, URL = 6, HEADER = 7, FIELD = 8, TYPE = 9, TYPE_VERSION = 10;
     static final int ERROR = 11, STACK = 12, STREAM = 13, KEY = 14, FUNCTION = 15, FIELDS = 16, SHARD_ID = 17, NUM_SHARDS = 18, OFFSET = 19;

@@ -1,12 +1,14 @@
 package dunlin.guest;
 
 import dunlin.CallTimeoutException;
-import dunlin.Handler;
+import dunlin.Event;
+import dunlin.State;
 import dunlin.Trigger;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -23,13 +25,19 @@ final class Worker {
     final RingLogger logger;
     final Trigger[] triggers;
     private final Channel channel;
-    private final Handler handler;
+    private final Loaded handler;
+    private final boolean isBatch;
     private final RingContext context;
     private final StateCache cache;
     private final Thread main = Thread.currentThread();
     /** Read while the main thread waited for an answer. */
     private final ArrayDeque<RingEvent> early = new ArrayDeque<>();
     private boolean isStopping;
+    private boolean isDrainAsked;
+    /** The events of a batch whose end has not come. */
+    private List<Event> batch = new ArrayList<>();
+    /** The answer that is being sent in parts. */
+    private Parts parts;
     private long requests;
     /** Guarded by the writer: an operation of another thread is written before the event's RESULT, or refused. */
     private volatile RingEvent current;
@@ -37,13 +45,15 @@ final class Worker {
 
     private record LogLine(int level, long ticket, byte[] head, byte[] text) {}
 
-    Worker(Channel channel, Map<String, Object> init, Handler handler) {
+    Worker(Channel channel, Map<String, Object> init, Loaded handler) {
         this.channel = channel;
         this.handler = handler;
+        isBatch = init.get("batch") == Boolean.TRUE;
+        handler.check(isBatch);
         triggers = triggersOf(init.get("triggers"));
         cache = new StateCache(init.get("stateExclusive") == Boolean.TRUE);
         logger = new RingLogger(this, String.valueOf(init.get("logLevel")));
-        context = new RingContext(this, init, new RingState(cache, this));
+        context = new RingContext(this, init, stateOf(null));
     }
 
     void init() throws Exception {
@@ -53,27 +63,43 @@ final class Worker {
     void run(long initTicket) throws IOException {
         channel.writer.write(Wire.READY, 0, SEQUENTIAL, initTicket, Head.NONE, "{\"guest\":\"java\"}".getBytes());
         serve();
-        context.stopped();
+        context.drained();
+        context.terminated();
         sendLateLogs();
         channel.reader.release();
         channel.writer.ring();
+    }
+
+    State stateOf(RingEvent bound) {
+        return new RingState(cache, this, bound);
     }
 
     RingEvent current() {
         return current;
     }
 
-    /** Writes what belongs to the event being handled. Throws IllegalStateException when there is none. */
-    RingEvent operation(int kind, int flags, byte[] head, byte[] body) {
+    /** Writes what belongs to an event; null: to the one being handled. Throws IllegalStateException when it is over, or there is none. */
+    RingEvent operation(RingEvent chosen, int kind, int flags, byte[] head, byte[] body) {
         synchronized (channel.writer) {
-            RingEvent event = current;
-            if (event == null) throw new IllegalStateException("No event is being handled: emit, publish and state belong to an event");
+            RingEvent event = chosen == null ? current : chosen;
+            if (event == null || event.isDone) throw new IllegalStateException("No event is being handled: emit, publish and state belong to an event");
             try {
                 channel.writer.write(kind, flags, 0, event.ticket(), head, body);
             } catch (IOException error) {
                 throw new UncheckedIOException(error);
             }
             return event;
+        }
+    }
+
+    void acknowledge(RingEvent event, int status, byte[] head) {
+        synchronized (channel.writer) {
+            try {
+                channel.writer.write(Wire.ACK, 0, status, event.ticket(), head, Head.NONE);
+                channel.writer.ring();
+            } catch (IOException error) {
+                throw new UncheckedIOException(error);
+            }
         }
     }
 
@@ -92,17 +118,31 @@ final class Worker {
             if (record == null) {
                 if (timeout == null) channel.sleep();
                 else if (!channel.sleep((deadline - System.nanoTime() + 999_999) / 1_000_000)) throw new CallTimeoutException("The function called did not answer in time");
-            } else if (Wire.kind(record) == Wire.EVENT) {
-                early.add(event(record));
-            } else if (Wire.kind(record) == Wire.STOP) {
-                isStopping = true;
-            } else if (Wire.ticket(record) == ticket) {
+            } else if (Wire.ticket(record) == ticket && (Wire.kind(record) == Wire.STATE_VALUE || Wire.kind(record) == Wire.CALL_RESULT)) {
                 return event(record);
             } else {
-                // The answer to a call that has timed out: its body's file goes with it.
-                channel.reader.body(record);
+                accept(record);
             }
         }
+    }
+
+    /** What comes while the main thread waits for something else. */
+    private void accept(byte[] record) {
+        switch (Wire.kind(record)) {
+            case Wire.EVENT -> early.add(event(record));
+            case Wire.STOP -> onStop(record);
+            case Wire.CREDIT -> {
+                byte[] body = Wire.inlineBody(record);
+                if (parts != null && parts.ticket == Wire.ticket(record)) parts.onCredit(Wire.i32(body, 0) & 0xffff_ffffL);
+            }
+            // The answer to a call that has timed out: its body's file goes with it.
+            default -> channel.reader.body(record);
+        }
+    }
+
+    private void onStop(byte[] record) {
+        if (Wire.u16(record, Wire.STATUS_AT) == Wire.DRAIN_ONLY) isDrainAsked = true;
+        else isStopping = true;
     }
 
     /** Published at once. Never waits: a line without room goes with the next one. */
@@ -132,6 +172,11 @@ final class Worker {
         long since = System.nanoTime();
         for (;;) {
             RingEvent event = next();
+            if (isDrainAsked) {
+                isDrainAsked = false;
+                context.drained();
+                channel.writer.ring();
+            }
             if (event == null) {
                 if (isStopping) return;
                 channel.sleep();
@@ -139,7 +184,8 @@ final class Worker {
                 since = System.nanoTime();
                 continue;
             }
-            handle(event);
+            if (isBatch) collect(event);
+            else handle(event);
             if (++count >= BURST_EVENTS || System.nanoTime() - since > BURST_NS) {
                 channel.reader.release();
                 channel.writer.ring();
@@ -156,8 +202,8 @@ final class Worker {
             byte[] record = channel.reader.next();
             if (record == null) return null;
             if (Wire.kind(record) == Wire.EVENT) event = event(record);
-            else if (Wire.kind(record) == Wire.STOP) isStopping = true;
-            else channel.reader.body(record);
+            else accept(record);
+            if (isDrainAsked) return event;
         }
         return event;
     }
@@ -167,12 +213,12 @@ final class Worker {
     }
 
     private void handle(RingEvent event) throws IOException {
-        // It comes again, or after one whose outcome was not committed.
-        if (event.attempt() > 1 || Wire.u16(event.record, Wire.STATUS_AT) != 0) cache.clear();
+        forgetIfAgain(event);
         current = event;
         Answer answer;
         try {
-            answer = Answer.of(handler.handle(context, event));
+            Object value = handler.handle(context, event);
+            answer = Answer.isInParts(value) ? inParts(event, value) : Answer.of(value);
         } catch (AgentGoneException error) {
             throw error;
         } catch (Exception | StackOverflowError | LinkageError | AssertionError error) {
@@ -180,19 +226,74 @@ final class Worker {
         }
         synchronized (channel.writer) {
             current = null;
-            try {
-                write(event, answer);
-                if (event.changes != null && answer.status() < 500) event.changes.forEach(cache::put);
-            } catch (IllegalArgumentException | IOException error) {
-                // Too large, or no room for a large body: what the event did is not committed.
-                cache.clear();
-                write(event, Answer.failed(error));
+            end(event, answer);
+        }
+    }
+
+    /** With the last event of a batch the handler gets them all. */
+    private void collect(RingEvent event) throws IOException {
+        forgetIfAgain(event);
+        batch.add(event);
+        if (Wire.has(event.record, Wire.BATCH_MORE)) return;
+        List<Event> events = batch;
+        batch = new ArrayList<>();
+        current = (RingEvent) events.get(0);
+        List<Answer> answers = new ArrayList<>();
+        try {
+            answers = Answer.ofBatch(handler.handleBatch(context, events), events);
+        } catch (AgentGoneException error) {
+            throw error;
+        } catch (Exception | StackOverflowError | LinkageError | AssertionError error) {
+            for (int i = 0; i < events.size(); i++) answers.add(Answer.failed(error, Wire.BATCH_FAILED));
+        }
+        synchronized (channel.writer) {
+            current = null;
+            for (int i = 0; i < events.size(); i++) end((RingEvent) events.get(i), answers.get(i));
+        }
+    }
+
+    /** It comes again, or after one whose outcome was not committed. */
+    private void forgetIfAgain(RingEvent event) {
+        if (event.attempt() > 1 || event.record[Wire.STATUS_AT] != 0) cache.clear();
+    }
+
+    private void end(RingEvent event, Answer answer) throws IOException {
+        event.isDone = true;
+        try {
+            write(event, answer);
+            if (event.changes != null && answer.status() < 500) event.changes.forEach(cache::put);
+        } catch (IllegalArgumentException | IOException error) {
+            // Too large, or no room for a large body: what the event did is not committed.
+            cache.clear();
+            write(event, Answer.failed(error));
+        }
+    }
+
+    private Answer inParts(RingEvent event, Object value) throws Exception {
+        parts = new Parts(event.ticket(), new Parts.Sender() {
+            @Override
+            public void chunk(int status, byte[] head, byte[] body) throws IOException {
+                channel.writer.write(Wire.CHUNK, 0, status, event.ticket(), head, body);
+                channel.writer.ring();
+                for (byte[] record; (record = channel.reader.next()) != null;) accept(record);
             }
+
+            @Override
+            public void awaitCredit() {
+                byte[] record = channel.reader.next();
+                if (record == null) channel.sleep();
+                else accept(record);
+            }
+        });
+        try {
+            return parts.send(value);
+        } finally {
+            parts = null;
         }
     }
 
     private void write(RingEvent event, Answer answer) throws IOException {
-        channel.writer.write(Wire.RESULT, 0, answer.status(), event.ticket(), answer.head(), answer.body());
+        channel.writer.write(Wire.RESULT, answer.flags(), answer.status(), event.ticket(), answer.head(), answer.body());
     }
 
     private static Trigger[] triggersOf(Object list) {

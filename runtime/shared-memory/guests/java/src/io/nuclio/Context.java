@@ -1,0 +1,5 @@
+package io.nuclio;
+
+public interface Context {
+    Logger getLogger();
+}
