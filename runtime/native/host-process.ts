@@ -2,13 +2,15 @@
 import { openGuestChannel } from '../shared-memory/guest-channel.ts'
 import koffi from 'koffi'
 import { NativeHost } from './native-host.ts'
-import { limitProcess, printLineByLine } from './process-limits.ts'
+import { announcedBodies, printLineByLine, ProcessLimits } from './process-limits.ts'
 
 /** A library's own stack; it costs what is touched of it. dunlin.h names it. */
 const STACK_BYTES = 8 << 20
 
 koffi.config({ sync_stack_size: STACK_BYTES })
-const channel = openGuestChannel()
+let limits: ProcessLimits | null = null
+const allowBody = (bytes: number): void => limits?.allowBody(bytes)
+const channel = openGuestChannel(process.env, (bodies) => announcedBodies(bodies, allowBody))
 printLineByLine()
-limitProcess(Number(process.argv[2]))
-new NativeHost(channel).run()
+limits = new ProcessLimits(Number(process.argv[2]))
+new NativeHost(channel, allowBody).run()

@@ -17,6 +17,8 @@ const BROKEN = 'The library has written what is no record into its buffer: its m
 export interface OutputOptions {
   readonly stateExclusive: boolean
   readonly explicitAck: boolean
+  /** Told before memory is taken for a body. */
+  readonly allowBody: (bytes: number) => void
 }
 
 /**
@@ -30,7 +32,7 @@ export class LibraryOutput {
   readonly #state: StateView
   readonly #head = new HeadWriter()
   readonly #answers = new SpareMemory()
-  readonly #bodies = new ForeignMemory()
+  readonly #bodies: ForeignMemory
   readonly #credits = new StreamCredits()
   /** Tickets of the events that the library has, and has not answered. */
   readonly #open = new Set<number>()
@@ -41,7 +43,8 @@ export class LibraryOutput {
   /** A RESULT for no event: why dunlin_init_context has failed. */
   initFailure: Buffer | null = null
 
-  constructor(link: AgentLink, context: ContextMemory, { stateExclusive, explicitAck }: OutputOptions) {
+  constructor(link: AgentLink, context: ContextMemory, { stateExclusive, explicitAck, allowBody }: OutputOptions) {
+    this.#bodies = new ForeignMemory(allowBody)
     this.#link = link
     this.#context = context
     this.#isExplicitAck = explicitAck

@@ -32,9 +32,16 @@ type Memcpy = (target: Buffer, source: number, length: number) => unknown
 /** Copies of memory that is not ours, one at a time; nothing stays behind that would have to be collected. */
 export class ForeignMemory {
   readonly #spare = new SpareMemory()
+  readonly #allow: (bytes: number) => void
   readonly #memcpy = koffi.load(null).func('void *memcpy(void *target, uintptr_t source, size_t length)') as Memcpy
 
+  /** `allow` is told before memory is taken. */
+  constructor(allow: (bytes: number) => void) {
+    this.#allow = allow
+  }
+
   copy(address: number, length: number): Buffer {
+    this.#allow(length)
     const target = this.#spare.take(length)
     this.#memcpy(target, address, length)
     return target

@@ -31,6 +31,7 @@ export class NativeHost {
   readonly #channel: GuestChannel
   readonly #link: AgentLink
   readonly #events = new EventMemory()
+  readonly #allowBody: (bytes: number) => void
   #library!: Library
   #context!: ContextMemory
   #output!: LibraryOutput
@@ -43,7 +44,9 @@ export class NativeHost {
   #unrung = 0
   #unrungSince = 0
 
-  constructor(channel: GuestChannel) {
+  /** `allowBody` is told before memory is taken for a body. */
+  constructor(channel: GuestChannel, allowBody: (bytes: number) => void) {
+    this.#allowBody = allowBody
     this.#channel = channel
     this.#link = new AgentLink(channel)
   }
@@ -113,7 +116,7 @@ export class NativeHost {
         ask: callback((body, length) => this.#output.collect(body, length, true)),
       })
       const { stateExclusive, explicitAck = false, batch = false } = init
-      this.#output = new LibraryOutput(this.#link, this.#context, { stateExclusive, explicitAck })
+      this.#output = new LibraryOutput(this.#link, this.#context, { stateExclusive, explicitAck, allowBody: this.#allowBody })
       this.#isBatched = batch && this.#library.handleBatch !== null
       this.#logLevel = LEVELS[init.logLevel] ?? LEVELS['info']!
       this.#context.logLevel = this.#logLevel

@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import koffi from 'koffi'
 import { ProtocolError } from '../base/errors.ts'
 import { FileBodies } from './body-files.ts'
-import { RingChannel, type Channel, type Doorbell } from './channel.ts'
+import { RingChannel, type BodyCarrier, type Channel, type Doorbell } from './channel.ts'
 import { isRingCapacity, layoutOf, RING_MAGIC, RING_VERSION, WORD } from './layout.ts'
 import { openGivenMapping } from './mapping.ts'
 
@@ -19,9 +19,12 @@ export interface GuestChannel extends Channel {
 
 /**
  * Opens the channel that this process was started with (docs/ring.md, "Memory"). The process ends when the agent does: at once where
- * it runs the event loop, by the kernel's signal where a handler holds it.
+ * it runs the event loop, by the kernel's signal where a handler holds it. `wrapBodies` sees what is too large for the ring.
  */
-export function openGuestChannel(env: NodeJS.ProcessEnv = process.env): GuestChannel {
+export function openGuestChannel(
+  env: NodeJS.ProcessEnv = process.env,
+  wrapBodies = (bodies: BodyCarrier): BodyCarrier => bodies,
+): GuestChannel {
   const libc = loadLibc()
   libc.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL)
   const doorbellFd = Number(env['DUNLIN_DOORBELL_FD'])
@@ -38,7 +41,7 @@ export function openGuestChannel(env: NodeJS.ProcessEnv = process.env): GuestCha
     layout: layoutOf(ringBytes),
     side: 'guest',
     doorbell: new DescriptorDoorbell(doorbellFd, libc, socket),
-    bodies: new FileBodies(undefined, env['DUNLIN_BODY_DIR']),
+    bodies: wrapBodies(new FileBodies(undefined, env['DUNLIN_BODY_DIR'])),
     release: () => mapping.release(),
   })
   const end = (): never => process.exit(0)

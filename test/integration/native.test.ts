@@ -214,6 +214,15 @@ nativeTest('native library may ask for state while many events wait, and each ke
   t.is(driven.state.get('n')!.readBigUInt64LE(1), 300n)
 })
 
+nativeTest('native host carries bodies of 64 MiB whatever little its library may take', async (t) => {
+  const driven = make(t, PLAIN, 'libf.so', 'libf.so', { memoryLimit: 'runtimeAttributes: { memoryLimit: 1MiB }' })
+  await driven.worker.start()
+  for (let i = 0; i < 3; i++) {
+    const body = Buffer.alloc(64 << 20, i)
+    t.true((await driven.call(body)).body.equals(body))
+  }
+})
+
 nativeTest('native host remembers what it has read of state that only it changes, each key for itself', async (t) => {
   const source = `${HEAD}${HANDLE} {
   dunlin_span value, key = dunlin_body(event);

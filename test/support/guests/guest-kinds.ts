@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { parseFunctionConfig } from '../../../config/function-config.ts'
 import type { FunctionVersion } from '../../../runtime/workers/worker.ts'
-import { buildLibrary } from '../native-library.ts'
+import { buildGoLibrary, buildLibrary } from '../native-library.ts'
 import type { NeedName } from '../packages.ts'
 
 /** A kind of guest, with the fixture function (README.md in this folder) in its language. */
@@ -86,6 +86,17 @@ export const guestKinds: readonly GuestKind[] = [
     isProcess: true,
     raises: '',
     // The host drops an answer for an event that the library does not have.
+    forges: false,
+  },
+  {
+    name: 'native go',
+    needs: ['go', 'gcc'],
+    spec: '  runtime: native\n  handler: libfixture.so',
+    files: ['fixture.go'],
+    build: (folder) => buildGoLibrary(path.join(folder, 'fixture.go'), path.join(folder, 'libfixture.so')),
+    isSequential: true,
+    isProcess: true,
+    raises: '',
     forges: false,
   },
 ]
