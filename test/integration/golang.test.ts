@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import { built } from '../../agent/source/built-source.ts'
 import { openFunctionSource } from '../../agent/source/function-source.ts'
 import { readBundle } from '../../agent/publisher/bundle.ts'
+import { describeError } from '../../runtime/base/errors.ts'
 import { bodyOf, headOf } from '../../runtime/event/event-writer.ts'
 import { findItem, itemsOf } from '../../runtime/event/head.ts'
 import { Tag } from '../../runtime/event/record.ts'
@@ -132,6 +133,8 @@ spec:
   loggerSinks: [{ level: debug }]
 ${more}`
 
+const WEB = '  triggers: { web: { kind: http, attributes: { paths: [/f] } } }'
+
 function folderOf(t: ExecutionContext, files: Record<string, string>): string {
   const folder = path.join(tempDir(t), 'function')
   mkdirSync(folder)
@@ -235,8 +238,7 @@ goTest('go logger, state, emit, publish and CallFunction reach the agent, from g
 })
 
 goTest('go handler streams its answer to an HTTP caller', async (t) => {
-  const triggers = '  triggers: { web: { kind: http, attributes: { paths: [/f] } } }'
-  const source = await built(openFunctionSource(folderOf(t, { 'function.yaml': SPEC('hello', triggers), 'hello.go': HANDLER })))
+  const source = await built(openFunctionSource(folderOf(t, { 'function.yaml': SPEC('hello', WEB), 'hello.go': HANDLER })))
   t.teardown(() => source.close())
   const rig = await ProcessorRig.open(tempDir(t))
   try {
@@ -263,6 +265,16 @@ goTest('go function goes to a device as a library for its kind, without its sour
   )
   t.is(source.config.runtime, 'native')
   t.regex(readFileSync(path.join(source.folder, 'function.yaml'), 'utf8'), /handler: libhandler\.so/)
+})
+
+test('go source on a device does not start, and says what to do', async (t) => {
+  const rig = await ProcessorRig.open(tempDir(t))
+  try {
+    const error = await t.throwsAsync(rig.processor.activate(rig.version(SPEC('hello', WEB), { 'hello.go': HANDLER })))
+    t.regex(describeError(error), /Cannot run Go source on a device[\s\S]*dunlin deploy/)
+  } finally {
+    await rig.close()
+  }
 })
 
 goTest('go source that does not compile, has no Handler, or meets no Go, is told so', async (t) => {

@@ -1,11 +1,13 @@
 import { FunctionError } from '../../base/errors.ts'
+import { RingWorker } from '../ring-worker.ts'
 import type { Runtime } from '../worker.ts'
 
-/** Go handlers are built where they are written, and reach a device as native libraries. One that arrives as source was not. */
+/** Go handlers are built where they are written, and reach a device as native libraries. One that arrives as source does not start. */
 export const golangRuntime: Runtime = {
-  createWorker() {
-    throw new FunctionError('golang-source', 'Cannot run Go source on a device', {
-      hint: 'dunlin run and dunlin deploy build it into a library; deploy it with one of this version',
-    })
-  },
+  createWorker: (options) =>
+    new RingWorker(options, async () => {
+      throw new FunctionError('golang-source', 'Cannot run Go source on a device', {
+        hint: 'deploy it with dunlin deploy, which builds it into a library',
+      })
+    }),
 }
