@@ -15,7 +15,7 @@ import { KeyLanes } from './key-lanes.ts'
 import { OutcomeWriter, type OutcomeParts } from './outcome-writer.ts'
 import { RunAhead } from './run-ahead.ts'
 import type { StateCache } from './state-cache.ts'
-import { Unacknowledged, UNACKNOWLEDGED_MAX } from './unacknowledged.ts'
+import { Unacknowledged } from './unacknowledged.ts'
 
 /** Events of one trigger in memory at the most; what comes beyond waits in the inbox, on disk. */
 const WINDOW_EVENTS_MAX = 8_192
@@ -298,7 +298,7 @@ export class Pipeline implements PoolConsumer {
 
   #mayStart(): boolean {
     if (this.#settling >= SETTLING_MAX || this.#started >= this.#ahead.max) return false
-    return this.#settings.explicitAckMode === 'disable' || this.#unacknowledged.size + this.#started < UNACKNOWLEDGED_MAX
+    return this.#settings.explicitAckMode === 'disable' || this.#unacknowledged.hasRoom(this.#started)
   }
 
   #giveEvents(pool: WorkerPool): boolean {

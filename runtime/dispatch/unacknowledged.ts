@@ -2,14 +2,17 @@ import { realTimers, type Timers } from '../base/timers.ts'
 import type { Delivery } from './delivery.ts'
 
 /** Events of one pipeline that were answered and not acknowledged, at the most; beyond, no new event is started. */
-export const UNACKNOWLEDGED_MAX = 1_024
+const UNACKNOWLEDGED_MAX = 1_024
+/** They and what they asked for, in memory; beyond, no new event is started either. */
+const UNACKNOWLEDGED_BYTES_MAX = 32 * 1024 * 1024
 
 /**
  * Events that were answered and wait for their explicit acknowledgement, oldest first, with one exact timer for all of them, and none
  * while there are none.
  */
 export class Unacknowledged {
-  readonly #waiting = new Map<Delivery, { readonly result: Buffer; readonly sinceMs: number }>()
+  readonly #waiting = new Map<Delivery, { readonly result: Buffer; readonly sinceMs: number; readonly bytes: number }>()
+  #bytes = 0
   readonly #onTimeout: (delivery: Delivery) => void
   readonly #timers: Timers
   #timeoutMs = 0
@@ -24,12 +27,19 @@ export class Unacknowledged {
     return this.#waiting.size
   }
 
+  /** Whether one more event may be started, beside `started` that may become unacknowledged too. */
+  hasRoom(started: number): boolean {
+    return this.#waiting.size + started < UNACKNOWLEDGED_MAX && this.#bytes < UNACKNOWLEDGED_BYTES_MAX
+  }
+
   set timeoutMs(value: number) {
     this.#timeoutMs = value
   }
 
   add(delivery: Delivery, result: Buffer): void {
-    this.#waiting.set(delivery, { result, sinceMs: this.#timers.now() })
+    const bytes = delivery.operations.reduce((sum, { length }) => sum + length, delivery.record.length + result.length)
+    this.#bytes += bytes
+    this.#waiting.set(delivery, { result, sinceMs: this.#timers.now(), bytes })
     this.#timer ??= this.#timers.set(this.#check, this.#timeoutMs)
   }
 
@@ -38,6 +48,7 @@ export class Unacknowledged {
     const found = this.#waiting.get(delivery)
     if (!found) return undefined
     this.#waiting.delete(delivery)
+    this.#bytes -= found.bytes
     delivery.forget = null
     if (this.#waiting.size === 0) this.close()
     return found.result

@@ -92,3 +92,18 @@ test('acknowledgement that does not come in time has failed exactly then, and no
   t.truthy(waiting.take(third))
   t.is(timers.armed, 0)
 })
+
+test('no event may be started while 1,024 are unacknowledged or may become so, or 32 MiB of them', (t) => {
+  const waiting = new Unacknowledged(() => {}, new FakeTimers())
+  t.true(waiting.hasRoom(1_023))
+  t.false(waiting.hasRoom(1_024))
+  const one = delivery(1)
+  waiting.add(one, Buffer.alloc(0))
+  t.false(waiting.hasRoom(1_023))
+  const large = delivery(2)
+  large.addOperation(Buffer.alloc(20 * 1024 * 1024))
+  waiting.add(large, Buffer.alloc(12 * 1024 * 1024))
+  t.false(waiting.hasRoom(0))
+  waiting.take(large)
+  t.true(waiting.hasRoom(0))
+})
