@@ -12,6 +12,11 @@ type Ids = Map<number, { state: IdState; waiting: OnSettled[] }>
  */
 export class InboundIds {
   readonly #clients = new Map<string, Ids>()
+  readonly #idsMax: number
+
+  constructor(idsMax = IDS_PER_CLIENT_MAX) {
+    this.#idsMax = idsMax
+  }
 
   state(clientId: string, messageId: number): IdState | undefined {
     return this.#clients.get(clientId)?.get(messageId)?.state
@@ -21,7 +26,7 @@ export class InboundIds {
   begin(clientId: string, messageId: number): { taken(): void; failed(): void } | false {
     let ids = this.#clients.get(clientId)
     if (ids === undefined) this.#clients.set(clientId, (ids = new Map()))
-    if (ids.size >= IDS_PER_CLIENT_MAX) return false
+    if (ids.size >= this.#idsMax) return false
     const own = ids
     const entry: { state: IdState; waiting: OnSettled[] } = { state: 'pending', waiting: [] }
     own.set(messageId, entry)

@@ -1,21 +1,17 @@
-import { InputError } from '../../runtime/base/errors.ts'
 import { Flag, Tag } from '../../runtime/event/record.ts'
 import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
 import type { InboundMessage } from '../broker/contract.ts'
 import type { RouteTarget } from './mqtt-router.ts'
+import { OutsideMqttTrigger } from './outside-mqtt.ts'
 import type { TriggerOf, TriggerServices } from './registry.ts'
 
 /**
- * Messages on the device's own broker become events. Delivery `durable` and QoS >= 1: the broker acknowledges when the event is
- * committed. QoS 0, or delivery `direct`: the event is handled without a commit before it.
+ * Messages on the device's own broker become events (an outside one: outside-mqtt.ts). Delivery `durable` and QoS >= 1: the broker
+ * acknowledges when the event is committed. QoS 0, or delivery `direct`: the event is handled without a commit before it.
  */
-export function openMqttTrigger(config: TriggerOf<'mqtt'>, { sink, functionName }: TriggerContext, { router }: TriggerServices): Trigger {
-  if (config.url !== null) {
-    throw new InputError(
-      'mqtt-url',
-      `Cannot start trigger "${config.name}" of ${functionName}: an outside broker (${config.url}) is not supported by this version`,
-    )
-  }
+export function openMqttTrigger(config: TriggerOf<'mqtt'>, context: TriggerContext, { router, marks }: TriggerServices): Trigger {
+  if (config.outside !== null) return new OutsideMqttTrigger(config, config.outside, context, marks)
+  const { sink } = context
   const target: RouteTarget = (message, done) => {
     const record = toRecord(message, sink)
     if (message.qos > 0 && config.delivery === 'durable') return sink.accept(record, done)

@@ -283,16 +283,57 @@ test('an mqtt trigger gets its defaults', (t) => {
       { topic: 'a/+/b', qos: 1 },
       { topic: '#', qos: 0 },
     ],
-    url: null,
+    outside: null,
   })
 })
 
-test('an mqtt trigger on an outside broker is refused with what to do', (t) => {
-  const mqtt = (url: string) => withTrigger(`kind: mqtt\nurl: ${url}\nattributes: {subscriptions: [{topic: a}]}`)
-  t.is((parse(mqtt('local')).triggers[0] as MqttTriggerConfig).url, null)
-  const [problem] = problemsOf(t, mqtt('tcp://broker:1883'))
-  t.is(problem!.message, 'an outside broker is not supported by this version')
-  t.is(problem!.hint, "leave url out to use the device's own broker")
+test("an mqtt trigger on an outside broker gets its defaults; tcp and ssl are Nuclio's names", (t) => {
+  const outside = (lines: string) => (parse(withTrigger(`kind: mqtt\n${lines}`)).triggers[0] as MqttTriggerConfig).outside
+  t.is(outside('url: local\nattributes: {subscriptions: [{topic: a}]}'), null)
+  t.deepEqual(outside('url: tcp://broker:1883\nusername: me\npassword: "${PW}"\nattributes: {subscriptions: [{topic: $share/g/a/#}]}'), {
+    urls: ['mqtt://broker:1883'],
+    protocolVersion: 4,
+    clientId: null,
+    username: 'me',
+    password: '${PW}',
+    usernameFile: null,
+    passwordFile: null,
+    cleanSession: false,
+    sessionExpirySeconds: null,
+    keepAliveSeconds: 30,
+    receiveMaximum: 1000,
+    messageBytesMax: 4 * 1024 * 1024,
+    caFile: null,
+    certFile: null,
+    keyFile: null,
+    servername: null,
+    alpn: [],
+    resultTopic: null,
+    resultQos: 1,
+  })
+  const urls = outside('url: ssl://a\nattributes: {urls: ["wss://b/mqtt", "ssl://a"], subscriptions: [{topic: a}]}')!.urls
+  t.deepEqual(urls, ['mqtts://a', 'wss://b/mqtt'])
+})
+
+test('what is wrong with an outside broker is told with its place, and never the password', (t) => {
+  const problem = (lines: string) => problemsOf(t, withTrigger(`kind: mqtt\n${lines}`))[0]!
+  t.regex(problem('url: http://b\nattributes: {subscriptions: [{topic: a}]}').message, /^expected the URL of a broker/)
+  t.is(
+    problem('url: mqtt://me:secret@b\nattributes: {subscriptions: [{topic: a}]}').message,
+    'expected a URL without user and password, got one with them',
+  )
+  t.notRegex(problem('url: mqtt://me:secret@b\nattributes: {subscriptions: [{topic: a}]}').message, /secret/)
+  const attributes = (text: string) => problem(`url: mqtt://b\npassword: p\nattributes: {subscriptions: [{topic: a}], ${text}}`)
+  t.is(attributes('certFile: /c').path, 'spec.triggers.a.attributes.certFile')
+  t.is(attributes('caFile: c').message, 'expected the absolute path of a file, got "c"')
+  t.is(attributes('passwordFile: /p').message, 'expected password or passwordFile, got both')
+  t.is(attributes('sessionExpiry: 1h').message, 'expected protocolVersion 5, got 4')
+  t.is(attributes('resultTopic: a/+').path, 'spec.triggers.a.attributes.resultTopic')
+})
+
+test('what only an outside broker needs is answered with a notice on the own one', (t) => {
+  const { notices } = parse(withTrigger('kind: mqtt\nusername: me\nattributes: {clientID: c, keepAlive: 10s, subscriptions: [{topic: a}]}'))
+  t.is(notices.filter((notice) => notice.includes("the device's own broker hands events over without a client")).length, 3)
 })
 
 test('an mqtt trigger without subscriptions is refused', (t) => {
