@@ -91,6 +91,36 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .action(action(async (call, path: string, options: Options) => (await import('./verbs/run.ts')).run(call, path, options)))
 
   program
+    .command('new')
+    .argument('[template]', 'what to begin with')
+    .argument('[folder]', 'where it goes (default: the name of the template)')
+    .description('begin a function: a handler, function.yaml and a first test')
+    .option('--name <name>', 'what the function is called (default: the name of the folder)')
+    .option('--list', 'list the templates')
+    .addOption(output())
+    .addHelpText('after', examples('new --list', 'new python pump-watch'))
+    .action(
+      action(async (call, template: string | undefined, folder: string | undefined, options) =>
+        (await import('./verbs/new.ts')).newFunction(call, template, folder, options as never),
+      ),
+    )
+
+  program
+    .command('test')
+    .argument('<folder|file>', 'a folder with function.yaml, or a handler file')
+    .description('give a function its recorded events and compare what comes of them')
+    .option(
+      '--cases <file>',
+      'cases from here (default: <folder>/tests/*.yaml, or hello.test.yaml beside hello.py); may be repeated',
+      collect,
+      [],
+    )
+    .option('--update', 'write what comes into the files as what is expected')
+    .addOption(output())
+    .addHelpText('after', examples('test ./my-function', 'test hello.py --update', 'test ./my-function --cases night-shift.yaml -o json'))
+    .action(action(async (call, path: string, options) => (await import('./verbs/test.ts')).test(call, path, options as never)))
+
+  program
     .command('invoke')
     .argument('<function>')
     .description('call a function of this device and print its answer; exit code 1 when its status is 500 or more')
