@@ -1,4 +1,4 @@
-import { FunctionError } from '../base/errors.ts'
+import { assert, FunctionError } from '../base/errors.ts'
 import { findItem, HeadWriter } from '../event/head.ts'
 import { AT, Flag, Kind, RECORD_HEADER_BYTES, Tag, recordSize } from '../event/record.ts'
 import type { RecordView } from '../shared-memory/channel.ts'
@@ -183,11 +183,16 @@ export class LibraryOutput {
     const code = this.#link.forward(record, body, this.#question)
     if (code !== OK) return code
     this.#wait(() => this.#answer !== null)
-    const answer = this.#answer! as Buffer
+    const answer = this.#takenAnswer()
     this.#context.answer = answer
     // The memory of the answer is used again.
     if (key !== null) this.#state.learn(key, (answer[AT.flags]! & Flag.absent) !== 0 ? null : Buffer.from(bodyOf(answer)))
     return OK
+  }
+
+  #takenAnswer(): Buffer {
+    assert(this.#answer !== null, 'the answer has come')
+    return this.#answer
   }
 
   /** What comes meanwhile is read, and no event is begun. */

@@ -26,14 +26,14 @@ export function loadLibrary(directory: string, handler: string): Library {
   const path = libraryPath(directory, file)
   checkElfFile(path)
   const library = open(path)
-  const symbol = <T>(symbolName: string, result: string, parameters: readonly string[]): T | null => {
+  const symbol = (symbolName: string, result: string, parameters: readonly string[]): unknown => {
     try {
-      return library.func(symbolName, result, [...parameters]) as T
+      return library.func(symbolName, result, [...parameters])
     } catch {
       return null
     }
   }
-  const abi = symbol<() => number>('dunlin_abi', 'uint32_t', [])
+  const abi = symbol('dunlin_abi', 'uint32_t', []) as (() => number) | null
   if (!abi) throw noSymbol(path, 'dunlin_abi', 'write DUNLIN_DEFINE_ABI once in the library (runtime/native/dunlin.h)')
   const version = abi()
   if (version !== ABI_VERSION) {
@@ -41,16 +41,16 @@ export function loadLibrary(directory: string, handler: string): Library {
       hint: version > ABI_VERSION ? 'update the agent' : "build it again with this version's dunlin.h",
     })
   }
-  const handle = symbol<Library['handle']>(name, 'int32_t', [ADDRESS, ADDRESS])
+  const handle = symbol(name, 'int32_t', [ADDRESS, ADDRESS]) as Library['handle'] | null
   if (!handle) throw noSymbol(path, name, `export ${name}: is it static, hidden, or without extern "C"?`)
   const batchName = `${name}_batch`
   return {
     path,
     handle,
-    handleBatch: symbol<NonNullable<Library['handleBatch']>>(batchName, 'int32_t', [ADDRESS, ADDRESS, 'size_t']),
-    initContext: symbol<NonNullable<Library['initContext']>>('dunlin_init_context', 'int32_t', [ADDRESS]),
-    drain: symbol<NonNullable<Library['drain']>>('dunlin_drain', 'void', [ADDRESS]),
-    terminate: symbol<NonNullable<Library['terminate']>>('dunlin_terminate', 'void', [ADDRESS]),
+    handleBatch: symbol(batchName, 'int32_t', [ADDRESS, ADDRESS, 'size_t']) as Library['handleBatch'],
+    initContext: symbol('dunlin_init_context', 'int32_t', [ADDRESS]) as Library['initContext'],
+    drain: symbol('dunlin_drain', 'void', [ADDRESS]) as Library['drain'],
+    terminate: symbol('dunlin_terminate', 'void', [ADDRESS]) as Library['terminate'],
     names: { handle: name, handleBatch: batchName },
   }
 }
