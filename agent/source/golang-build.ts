@@ -14,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
@@ -25,6 +26,8 @@ import { FunctionError, InputError, codeOf } from '../../runtime/base/errors.ts'
 export const GO_LIBRARY = 'libhandler.so'
 /** A first build compiles Go's own library: half a minute on a slow laptop. Modules may have to be fetched. */
 const BUILD_TIMEOUT_MS = 600_000
+/** Of a few MB each. */
+const BUILDS_KEPT = 32
 const OUTPUT_CHARACTERS_MAX = 4000
 const OUTPUT_BYTES_MAX = 16 << 20
 
@@ -56,10 +59,17 @@ export async function buildGoLibrary(folder: string, handler: string, architectu
     await build(go, folder, entry, architecture, made)
     mkdirSync(join(library, '..'), { recursive: true })
     renameSync(join(made, 'out', GO_LIBRARY), library)
+    removeOldBuilds(cache)
     return library
   } finally {
     rmSync(made, { recursive: true, force: true })
   }
+}
+
+/** The newest stay, whatever was left over in the middle of a build included. */
+function removeOldBuilds(cache: string): void {
+  const ages = readdirSync(cache).map((name) => ({ path: join(cache, name), at: statSync(join(cache, name)).mtimeMs }))
+  for (const { path } of ages.sort((a, b) => b.at - a.at).slice(BUILDS_KEPT)) rmSync(path, { recursive: true, force: true })
 }
 
 async function build(go: string, folder: string, entry: string, architecture: Architecture, made: string): Promise<void> {

@@ -1,9 +1,11 @@
 /** Nuclio's Go handlers as they are: built into a library through the shim, and run by the native host. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { built } from '../../agent/source/built-source.ts'
 import { openFunctionSource } from '../../agent/source/function-source.ts'
+import { buildGoLibrary, type Architecture } from '../../agent/source/golang-build.ts'
 import { readBundle } from '../../agent/publisher/bundle.ts'
 import { describeError } from '../../runtime/base/errors.ts'
 import { bodyOf, headOf } from '../../runtime/event/event-writer.ts'
@@ -289,6 +291,27 @@ goTest('go source that does not compile, has no Handler, or meets no Go, is told
   t.teardown(() => delete process.env['DUNLIN_GO'])
   const error = await t.throwsAsync(build(HANDLER), { code: 'golang-missing' })
   t.regex(String((error as { hint?: string }).hint), /golang-go/)
+})
+
+goTest('go builds are kept, found again, and not more than the newest 32 of them', async (t) => {
+  const cache = tempDir(t)
+  const { XDG_CACHE_HOME, GOCACHE } = process.env
+  process.env['GOCACHE'] = execFileSync('go', ['env', 'GOCACHE'], { encoding: 'utf8' }).trim()
+  process.env['XDG_CACHE_HOME'] = cache
+  t.teardown(() => {
+    for (const [name, value] of Object.entries({ XDG_CACHE_HOME, GOCACHE })) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  })
+  const kept = path.join(cache, 'dunlin/golang')
+  for (let i = 0; i < 40; i++) mkdirSync(path.join(kept, `old-${i}`), { recursive: true })
+  const folder = folderOf(t, { 'hello.go': HANDLER })
+  const first = await buildGoLibrary(folder, 'main:Handler', process.arch as Architecture)
+  t.true(readdirSync(kept).length <= 32)
+  const { ino } = statSync(first)
+  t.is(await buildGoLibrary(folder, 'main:Handler', process.arch as Architecture), first)
+  t.is(statSync(first).ino, ino)
 })
 
 test('a single .go file is a function', (t) => {
