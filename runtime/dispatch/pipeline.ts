@@ -10,6 +10,7 @@ import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
 import { answerOf, Delivery, failedAnswer, type Answer, type Reply, type StreamReply } from './delivery.ts'
 import { gatherBatch, putBackAll } from './gather-batch.ts'
 import { GatheredBody, gatheredResult } from './gathered-body.ts'
+import type { HandledTap } from './handled-tap.ts'
 import { InboxFollower } from './inbox-follower.ts'
 import { KeyLanes } from './key-lanes.ts'
 import { OutcomeWriter, type OutcomeParts } from './outcome-writer.ts'
@@ -35,6 +36,7 @@ export interface PipelineSettings {
   readonly explicitAckMode: ExplicitAckMode
   readonly explicitAckTimeoutMs: number
   readonly functionName: string
+  readonly triggerName: string
   readonly version: string
   /** A successful answer's body is appended to this stream. */
   readonly outputStream: string | null
@@ -42,10 +44,13 @@ export interface PipelineSettings {
 
 /** What all pipelines share. */
 export interface PipelineParts extends OutcomeParts {
+  readonly tap: HandledTap
   /** Rows were committed to these streams. */
   readonly onRows: (streams: ReadonlySet<number>) => void
   /** A handler failed: for the function's own log. */
   readonly onFailure: (functionName: string, error: string, stack: string, attempt: number) => void
+  /** An event that nobody waits for was handled well, and its step is committed. */
+  readonly onAnswered?: (triggerName: string, record: Buffer, result: Buffer) => void
   readonly logger: Logger
 }
 
@@ -218,7 +223,7 @@ export class Pipeline implements PoolConsumer {
     else if (delivery.inboxId === 0 && delivery.operations.length === 0 && this.#settings.outputStream === null) {
       // A direct event that changed nothing: no step, no fsync.
       this.counters.handled++
-      if (delivery.reply) delivery.tell(answerOf(result))
+      this.#answer(delivery, result)
       this.#release(delivery)
     } else this.#settle(delivery, result)
     if (isNoAck && this.#settings.explicitAckMode === 'disable') this.#tellNoAckHasNoEffect()
@@ -423,12 +428,19 @@ export class Pipeline implements PoolConsumer {
       if (error) this.#notCommitted(error, delivery, result)
       else {
         if (settled) this.counters.handled++
-        if (delivery.reply) delivery.tell(answerOf(result))
+        this.#answer(delivery, result)
         if (this.#outcomes.touched.size > 0) this.#parts.onRows(this.#outcomes.touched)
       }
       this.#tellIdle()
       if (this.#lanes.readyCount > 0 || this.#inbox.isBehind) this.#askPump()
     })
+  }
+
+  #answer(delivery: Delivery, result: Buffer): void {
+    const { tap } = this.#parts
+    if (tap.isOpen) tap.take(this.#settings.functionName, this.#settings.triggerName, delivery, result)
+    if (delivery.reply) delivery.tell(answerOf(result))
+    else this.#parts.onAnswered?.(this.#settings.triggerName, delivery.record, result)
   }
 
   /** The handler ran; only keeping its outcome failed. With a full disk or stream the same step is offered again. */

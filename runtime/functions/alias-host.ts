@@ -15,6 +15,14 @@ export const DRAIN_MS = 2_000
 
 export type Pools = ReadonlyMap<string, WorkerPool>
 
+export interface TriggerStatus extends PipelineCounters {
+  readonly name: string
+  readonly kind: string
+  readonly waiting: number
+  /** Of a trigger whose source may be away; production's only, because triggers belong to the function. */
+  readonly connection?: string
+}
+
 /** What there is to tell of one alias. */
 export interface AliasStatus {
   readonly version: string
@@ -22,7 +30,7 @@ export interface AliasStatus {
   readonly ready: boolean
   /** Of all pools together. */
   readonly workers: PoolStatus
-  readonly triggers: readonly ({ readonly name: string; readonly kind: string; readonly waiting: number } & PipelineCounters)[]
+  readonly triggers: readonly TriggerStatus[]
   readonly error: string | undefined
 }
 
@@ -198,6 +206,7 @@ function settingsOf({ config, version }: FunctionVersion, trigger: TriggerConfig
     explicitAckMode: trigger.explicitAckMode,
     explicitAckTimeoutMs: trigger.explicitAckTimeoutMs,
     functionName: config.name,
+    triggerName: trigger.name,
     version,
     outputStream: config.outputStream,
   }

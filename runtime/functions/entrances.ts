@@ -1,6 +1,7 @@
 import type { FunctionConfig, HttpTriggerConfig, TriggerConfig } from '../../config/function-config.ts'
 import { PRODUCTION } from '../../config/routes.ts'
 import type { Logger } from '../base/log.ts'
+import { answerOf } from '../dispatch/delivery.ts'
 import { isBelow } from './route.ts'
 import type { Trigger, TriggerSink } from './trigger.ts'
 
@@ -83,7 +84,20 @@ export class Entrances {
     return problems.length === 0 ? undefined : problems.join('; ')
   }
 
-  /** The broker's old subscription goes only when the new one is there. Other kinds hold a port, a folder or a clock that two cannot share. */
+  /** An event of this trigger was handled and nobody waits for the answer; most triggers have no use for it. */
+  answered(name: string, record: Buffer, result: Buffer): void {
+    const trigger = this.#open.get(name)?.trigger
+    trigger?.answered?.(record, answerOf(result))
+  }
+
+  connectionOf(name: string): string | undefined {
+    return this.#open.get(name)?.trigger.connection
+  }
+
+  /**
+   * The device's own broker's old subscription goes only when the new one is there. Other kinds hold a port, a folder, a clock or a
+   * session at an outside broker that two cannot share.
+   */
   async #listen(name: string, wanted: WantedTrigger): Promise<void> {
     const { open, sinkOf, versionOf, logger } = this.#options
     const { config } = wanted
@@ -93,7 +107,8 @@ export class Entrances {
     const before = this.#open.get(name)
     if (before?.made === made) return
     const next = await open(wanted, version, sinkOf(config.name), logger.child({ trigger: config.name }))
-    if (config.kind !== 'mqtt') await this.#stop(name)
+    const canOverlap = config.kind === 'mqtt' && config.outside === null
+    if (!canOverlap) await this.#stop(name)
     try {
       await next.start()
     } catch (error) {
@@ -101,7 +116,7 @@ export class Entrances {
       await next.stop().catch(() => {})
       throw error
     }
-    if (config.kind === 'mqtt') await this.#stop(name)
+    if (canOverlap) await this.#stop(name)
     this.#open.set(name, { trigger: next, made })
   }
 

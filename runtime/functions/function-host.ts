@@ -184,9 +184,14 @@ export class FunctionHost {
     const production = this.running()
     if (!production) throw new InputError('function-not-active', `Function ${this.name} has no active version`)
     const others = [...this.#aliases.values()].filter(({ alias }) => alias !== PRODUCTION).sort((a, b) => (a.alias < b.alias ? -1 : 1))
+    const status = this.#aliases.get(PRODUCTION)!.status(production)
     return {
       name: this.name,
-      ...this.#aliases.get(PRODUCTION)!.status(production),
+      ...status,
+      triggers: status.triggers.map((trigger) => {
+        const connection = this.#entrances.connectionOf(trigger.name)
+        return connection === undefined ? trigger : { ...trigger, connection }
+      }),
       aliases: others.flatMap((host) => (host.current ? [{ alias: host.alias, ...host.status(host.current) }] : [])),
       routes: this.routes,
     }
@@ -275,7 +280,11 @@ export class FunctionHost {
 
   #partsOf(alias: string) {
     const { onWorkerEnded } = this.#parts
-    return { ...this.#parts, onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded) => onWorkerEnded(version, ended, alias) }
+    return {
+      ...this.#parts,
+      onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded) => onWorkerEnded(version, ended, alias),
+      onAnswered: (trigger: string, record: Buffer, result: Buffer) => this.#entrances.answered(trigger, record, result),
+    }
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {

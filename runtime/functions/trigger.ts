@@ -1,5 +1,5 @@
 import type { TriggerConfig } from '../../config/function-config.ts'
-import type { Reply, StreamReply } from '../dispatch/delivery.ts'
+import type { Answer, Reply, StreamReply } from '../dispatch/delivery.ts'
 import type { EventWriter } from '../event/event-writer.ts'
 import type { Logger } from '../base/log.ts'
 
@@ -22,6 +22,13 @@ export interface Trigger {
   start(): Promise<void>
   /** Takes no new events; those it gave go on. Idempotent. */
   stop(): Promise<void>
+  /**
+   * For a trigger that sends answers on: an event of it, which nobody waits for, was handled well, and its step is committed. The event
+   * may be from an earlier start of the agent.
+   */
+  answered?(record: Buffer, answer: Answer): void
+  /** For a trigger whose source may be away: how things stand with it, such as `connected`. */
+  readonly connection?: string
 }
 
 export interface TriggerContext {
