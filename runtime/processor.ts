@@ -11,6 +11,7 @@ import type { Clock } from './base/clock.ts'
 import type { Logger } from './base/log.ts'
 import { UuidSource } from './base/uuid.ts'
 import { failedAnswer, type Reply } from './dispatch/delivery.ts'
+import { HandledTap } from './dispatch/handled-tap.ts'
 import { StreamDirectory } from './dispatch/stream-directory.ts'
 import { EventWriter } from './event/event-writer.ts'
 import { FunctionHost, type FunctionParts, type FunctionStatus } from './functions/function-host.ts'
@@ -41,6 +42,8 @@ export interface ProcessorOptions {
 export class Processor {
   readonly events: EventWriter
   readonly streams: StreamDirectory
+  /** For those who look at what functions handle. */
+  readonly tap = new HandledTap()
   readonly #functions = new Map<string, FunctionHost>()
   /** As the hub desires them; they outlive the functions that they are about. */
   readonly #hubRoutes = new Map<string, readonly Route[]>()
@@ -53,6 +56,7 @@ export class Processor {
     this.#parts = {
       store: options.store,
       streams: this.streams,
+      tap: this.tap,
       clock: options.clock,
       ids,
       logger: options.logger,

@@ -121,6 +121,17 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .action(action(async (call, path: string, options) => (await import('./verbs/test.ts')).test(call, path, options as never)))
 
   program
+    .command('record')
+    .argument('<function>')
+    .description('print the next events that a function of this device handles, with what came of them, as cases for "dunlin test"')
+    .option('--count <n>', 'so many', whole(1, 1000), 10)
+    .option('--timeout <seconds>', 'wait for so long', whole(1, 3600), 60)
+    .addOption(output())
+    .addOption(homeOption())
+    .addHelpText('after', examples('record anomaly --count 20 > tests/recorded.yaml'))
+    .action(action(async (call, name: string, options) => (await import('./verbs/record.ts')).record(call, name, options as never)))
+
+  program
     .command('invoke')
     .argument('<function>')
     .description('call a function of this device and print its answer; exit code 1 when its status is 500 or more')

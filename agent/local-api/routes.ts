@@ -14,6 +14,7 @@ import { syntheticEvent, syntheticRecord } from '../source/synthetic-event.ts'
 import type { LogBook } from '../telemetry/log-book.ts'
 import { AGENT_VERSION } from '../version.ts'
 import type { LocalRequest, LocalRoute } from './local-api.ts'
+import { recordHandled } from './record-handled.ts'
 import { versionRoutes } from './version-routes.ts'
 
 const LIST_MAX = 1_000
@@ -84,6 +85,7 @@ export function localRoutes(parts: RouteParts): LocalRoute[] {
       },
     },
     { method: 'POST', path: '/v1/functions/:name/invoke', handle: (request) => invoke(processor, request) },
+    { method: 'GET', path: '/v1/functions/:name/record', handle: (request) => recordHandled(processor, request) },
     ...versionRoutes(processor),
   ]
 }

@@ -69,6 +69,16 @@ test.serial('up in a deep folder is reached by every verb, and leaves no process
   follow.kill()
   t.like(JSON.parse(line.toString().split('\n')[0]!), { device: devices[0].id, stream: 'asked', seq: 1, body: 'you' })
 
+  // What it handles becomes cases that it passes.
+  let isRecorded = false
+  const recording = dunlin(['record', 'hello', '--count', '2', '--home', home]).finally(() => (isRecorded = true))
+  while (!isRecorded) await json('invoke', 'hello', '--body', 'again')
+  const cases = join(home, 'recorded.yaml')
+  writeFileSync(cases, (await recording).out)
+  const tested = await dunlin(['test', file, '--cases', cases, '-o', 'json'])
+  t.is(tested.code, 0, tested.out)
+  t.like(JSON.parse(tested.out), { passed: 2, failed: 0 })
+
   writeFileSync(file, 'def handler(\n')
   const failed = await dunlin(['deploy', file, '--wait', '--home', home])
   t.is(failed.code, 1)
