@@ -2,12 +2,22 @@
 import * as v from 'valibot'
 import type { Listen } from './listen.ts'
 import { topicFilterFault } from './topic-filter.ts'
-import { DURATION_PATTERN, formatDuration, formatSize, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
+import {
+  DURATION_PATTERN,
+  formatDuration,
+  formatSize,
+  parseDurationMs,
+  parseQuantityBytes,
+  parseSizeBytes,
+  QUANTITY_PATTERN,
+  SIZE_PATTERN,
+} from './units.ts'
 
 const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):(\d{1,5})$/
 const TEXT_MAX = 4096
 const DURATION_EXPECTED = 'a duration such as "20s", "500ms" or "1m30s"'
 const SIZE_EXPECTED = 'a size such as "64MiB" or "10MB"'
+const QUANTITY_EXPECTED = 'a quantity such as "128Mi", "1Gi" or "500M"'
 const LISTEN_EXPECTED = 'host:port, such as "127.0.0.1:1883" or "0.0.0.0:1883"'
 
 interface Range {
@@ -39,6 +49,17 @@ export const size = ({ min, max }: Range) =>
     v.string(SIZE_EXPECTED),
     v.regex(SIZE_PATTERN, SIZE_EXPECTED),
     v.transform(parseSizeBytes),
+    v.minValue(min, `at least ${formatSize(min)}`),
+    v.maxValue(max, `at most ${formatSize(max)}`),
+  )
+
+/** Given as `128Mi`, `1G` or a number of bytes, as in Kubernetes. */
+export const quantity = ({ min, max }: Range) =>
+  v.pipe(
+    v.union([v.string(), v.number()], QUANTITY_EXPECTED),
+    v.transform(String),
+    v.regex(QUANTITY_PATTERN, QUANTITY_EXPECTED),
+    v.transform(parseQuantityBytes),
     v.minValue(min, `at least ${formatSize(min)}`),
     v.maxValue(max, `at most ${formatSize(max)}`),
   )

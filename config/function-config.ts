@@ -61,6 +61,7 @@ function compile(checker: Checker, file: string): FunctionConfig | null {
     runtimeAttributes,
     disabled: spec.disable,
     triggers,
+    memoryLimitBytes: spec.resources.limits.memory ?? null,
     inlineSource,
     notices: notices.all,
   }
@@ -142,6 +143,10 @@ function addNotices({ spec, metadata, ...rest }: Document, notices: Notices): vo
   notices.withoutEffect(['metadata'], metadata, METADATA_WITHOUT_EFFECT)
   notices.withoutEffect(['spec'], spec, SPEC_WITHOUT_EFFECT)
   notices.withoutEffect(['spec', 'build'], spec.build, BUILD_WITHOUT_EFFECT)
+  notices.withoutEffect(['spec', 'resources'], spec.resources, { requests: 'nothing is reserved for a function' })
+  for (const name of Object.keys(spec.resources.limits)) {
+    if (name !== 'memory') notices.add(['spec', 'resources', 'limits', name], 'has no effect here: only memory is limited')
+  }
   notices.withoutEffect([], rest, { status: 'the agent reports its own' })
   for (const [index, { name, valueFrom }] of spec.env.entries()) {
     if (valueFrom !== undefined)

@@ -1,12 +1,13 @@
 /** function.yaml: Nuclio's document as it is, with our fields beside its own. */
 import * as v from 'valibot'
-import { duration, integer, size, stringMap, text } from './fields.ts'
+import { duration, integer, quantity, size, stringMap, text } from './fields.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
 import { Routes } from './routes.ts'
 import { anything } from './without-effect.ts'
 import { FUNCTION_NAME_PATTERN, STREAM_NAME_PATTERN } from './wire.ts'
 
 const SECOND_MS = 1000
+const MiB = 1024 * 1024
 const HOUR_MS = 3_600_000
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/
@@ -75,6 +76,15 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
           codeEntryType: v.optional(v.string()),
           functionSourceCode: v.optional(v.string()),
           ...anything(BUILD_WITHOUT_EFFECT),
+        }),
+        {},
+      ),
+      /** Of Kubernetes' resources, a device keeps the memory limit. */
+      resources: v.optional(
+        v.strictObject({
+          /** 16 MiB: no worker of any runtime is smaller. Default: 256 MiB for each worker, and half of the machine's memory at the most. */
+          limits: v.optional(v.looseObject({ memory: v.optional(quantity({ min: 16 * MiB, max: 1024 ** 4 })) }), {}),
+          requests: v.optional(v.unknown()),
         }),
         {},
       ),

@@ -44,6 +44,8 @@ export interface FunctionConfig {
   /** Assigned but not started. */
   readonly disabled: boolean
   readonly triggers: readonly TriggerConfig[]
+  /** What all workers together may use; null: the default for their number. */
+  readonly memoryLimitBytes: number | null
   /** `spec.build.functionSourceCode`, decoded: the source of a function without files. */
   readonly inlineSource: string | null
   /** What was accepted and has no effect here, one sentence each, with its line. */

@@ -13,7 +13,6 @@ export const SPEC_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   version: 'the publisher numbers the versions',
   alias: 'the alias is named when a version is deployed; see docs/versions.md',
   envFrom: NO_CLUSTER,
-  resources: 'this version does not enforce limits',
   image: NO_CONTAINER,
   imageHash: NO_CONTAINER,
   imagePullSecrets: NO_CONTAINER,

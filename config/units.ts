@@ -42,6 +42,16 @@ export function parseSizeBytes(text: string): number {
   return Math.round(Number(amount) * BYTES_PER_UNIT[unit!]!)
 }
 
+export const QUANTITY_PATTERN = /^\d+(?:\.\d+)?(?:e\d{1,2}|k|Ki|[MGT]i?)?$/
+
+/** Kubernetes' form, as Nuclio's files hold it: `128Mi`, `1G`, `500M`, `134217728`. NaN when the text is none. */
+export function parseQuantityBytes(text: string): number {
+  if (!QUANTITY_PATTERN.test(text)) return Number.NaN
+  const [, amount, unit] = /^([\d.]+(?:e\d+)?)([A-Za-z]*)$/.exec(text)!
+  const bytes = unit === '' ? 1 : BYTES_PER_UNIT[unit === 'k' ? 'kB' : `${unit}B`]!
+  return Math.round(Number(amount) * bytes)
+}
+
 export function formatDuration(ms: number): string {
   for (const unit of ['d', 'h', 'm', 's'] as const) {
     if (ms > 0 && ms % MS_PER_UNIT[unit]! === 0) return `${ms / MS_PER_UNIT[unit]!}${unit}`

@@ -1,6 +1,7 @@
 import type { TriggerConfig } from '../../config/function-config.ts'
 import type { Logger } from '../base/log.ts'
 import type { StateCache } from '../dispatch/state-cache.ts'
+import { defaultLimitBytes, MemoryBudget } from '../workers/memory-budget.ts'
 import { runtimes } from '../workers/registry.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
 import { WorkerPool, type PoolConsumer, type WorkerEnded } from '../workers/worker-pool.ts'
@@ -23,8 +24,11 @@ export async function makePools(
   const { config } = version
   const runtime = await runtimes[config.runtime]()
   const pools = new Map<string, WorkerPool>()
+  const groups = sharing(config.triggers)
+  const workersMax = groups.reduce((sum, [first]) => sum + first!.numWorkers, 0)
+  const memory = new MemoryBudget(config.memoryLimitBytes ?? defaultLimitBytes(workersMax))
   let nextWorkerId = firstWorkerId
-  for (const triggers of sharing(config.triggers)) {
+  for (const triggers of groups) {
     const { numWorkers, concurrency, batch, explicitAckMode, pool: settings } = triggers[0]!
     const pool = new WorkerPool({
       runtime,
@@ -41,7 +45,8 @@ export async function makePools(
       // Events of several pipelines are not settled in the order in which a worker handled them.
       stateExclusive: config.triggers.length === 1 && numWorkers === 1,
       consumers: triggers.map(({ name }) => consumers.get(name)!),
-      hasMemory: () => true,
+      memory,
+      memoryLimitBytes: config.memoryLimitBytes,
       getState: (key, answer) => state.get(key, answer),
       call: parts.call,
       onEnded: (ended) => parts.onWorkerEnded(version, ended),

@@ -1,6 +1,7 @@
 import { FunctionError } from '../base/errors.ts'
 import { openProcessChannel } from '../shared-memory/process-channel.ts'
-import { functionEnvironment, killGroup } from './child.ts'
+import { functionEnvironment } from './child.ts'
+import { childGroups } from './child-groups.ts'
 import { forwardLines } from './output-lines.ts'
 import type { GuestHandle } from './ring-worker.ts'
 import type { WorkerOptions } from './worker.ts'
@@ -17,18 +18,20 @@ export interface GuestCommand {
 
 /** Starts a guest in a process group of its own, with the ring open; what it prints goes to the function's log. */
 export async function spawnGuest(options: WorkerOptions, { command, args, env, notFound, reasonIn }: GuestCommand): Promise<GuestHandle> {
+  const group = childGroups.make(options.function.config.runtime)
   const { channel, child } = openProcessChannel({
-    command,
-    args,
+    ...group.commandOf(command, args),
     cwd: options.function.directory,
     env: { ...functionEnvironment(options.function.config.env), ...env },
     logger: options.logger,
   })
+  group.add(child.pid)
   const exited = Promise.withResolvers<string>()
   const started = Promise.withResolvers<void>()
   child.once('spawn', started.resolve)
   child.on('error', (error: NodeJS.ErrnoException) => {
     channel.close()
+    group.close()
     const hint = error.code === 'ENOENT' ? notFound : undefined
     started.reject(new FunctionError('runtime-missing', `Cannot run ${command}`, { cause: error, ...(hint ? { hint } : {}) }))
   })
@@ -45,7 +48,7 @@ export async function spawnGuest(options: WorkerOptions, { command, args, env, n
   child.once('exit', (code, signal) => {
     // Whole records may still lie in the ring: an answer that was written counts.
     while (channel.poll(LAST_RECORDS) === LAST_RECORDS);
-    killGroup(child.pid)
+    group.close()
     const end = () => {
       clearTimeout(timer)
       const how = signal ? `killed by ${signal}` : `exit code ${code}`
@@ -56,7 +59,7 @@ export async function spawnGuest(options: WorkerOptions, { command, args, env, n
     child.once('close', end)
   })
   await started.promise
-  return { channel, exited: exited.promise, kill: () => killGroup(child.pid) }
+  return { channel, exited: exited.promise, kill: () => group.kill(), memoryBytes: () => group.memoryBytes() }
 }
 
 const LAST_RECORDS = 4096

@@ -26,6 +26,8 @@ export interface GuestHandle {
   readonly channel: Channel
   /** Ends it at once. */
   kill(): void
+  /** Memory it uses now. */
+  memoryBytes(): number | Promise<number>
   /** Resolves with the reason when it is gone, for whatever cause. */
   readonly exited: Promise<string>
 }
@@ -156,6 +158,14 @@ export class RingWorker implements Worker {
   /** Asks for the drain callback only; the guest goes on. */
   drain(): void {
     if (this.#state === 'serving' && this.#options.explicitAckMode !== 'disable') this.#answer(Kind.stop, 0, 0, DRAIN_ONLY, null)
+  }
+
+  memoryBytes(): number | Promise<number> {
+    return this.#guest?.memoryBytes() ?? 0
+  }
+
+  end(cause: Error): void {
+    this.#kill(cause)
   }
 
   flush(): void {

@@ -3,6 +3,7 @@ import type { AllocationMode } from '../../config/function-config.ts'
 import type { Answer, Delivery, PoolConsumer } from '../dispatch/delivery.ts'
 import { AT } from '../event/record.ts'
 import { slotOfKey } from './key-slot.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import { PoolScaler } from './pool-scaler.ts'
 import type { PoolStatus } from './pool-status.ts'
 import { WorkerSlot, type SlotHost } from './worker-slot.ts'
@@ -34,8 +35,8 @@ export interface PoolOptions extends Omit<WorkerOptions, 'id' | 'host'> {
   readonly getState: WorkerHost['getState']
   readonly call: WorkerHost['call']
   readonly log: WorkerHost['log']
-  /** Whether there is memory for one more worker. */
-  readonly hasMemory: () => boolean
+  /** Of all pools of the function version. */
+  readonly memory: MemoryBudget
   readonly onEnded: (ended: WorkerEnded) => void
 }
 
@@ -74,6 +75,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
       this.#scaler = new PoolScaler({
         ...options,
         slots: this.#slots,
+        hasMemory: () => options.memory.hasRoom,
         grow: (slot) => slot.startInBackground(),
         shrink: (slot) => void slot.empty(SHRINK_GRACE_MS),
       })
@@ -104,6 +106,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
 
   get status(): PoolStatus {
     const status = { min: this.#options.minWorkers, max: this.maxWorkers, ready: 0, wanted: 0, restarts: 0, inFlight: 0, crashLoop: false }
+    const { usedBytes: memoryBytes, limitBytes: memoryBytesMax, peakBytes: memoryBytesPeak } = this.#options.memory
     for (const slot of this.#slots) {
       if (slot.worker) status.ready++
       if (!slot.isEmpty) status.wanted++
@@ -111,7 +114,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
       status.inFlight += slot.worker?.inFlight ?? 0
       status.crashLoop ||= slot.isCrashLoop
     }
-    return { ...status, wanted: Math.max(status.wanted, status.min) }
+    return { ...status, memoryBytes, memoryBytesMax, memoryBytesPeak, wanted: Math.max(status.wanted, status.min) }
   }
 
   forEachInFlight(visit: (delivery: Delivery) => void): void {
@@ -171,8 +174,18 @@ export class WorkerPool implements WorkerHost, SlotHost {
   }
 
   createWorker(id: number): Worker {
-    const { runtime, ...options } = this.#options
-    return runtime.createWorker({ ...options, id, host: this })
+    const { runtime, memory, ...options } = this.#options
+    const worker = runtime.createWorker({ ...options, id, host: this })
+    memory.add(worker)
+    return worker
+  }
+
+  onGone(worker: Worker): void {
+    this.#options.memory.remove(worker)
+  }
+
+  get memory(): MemoryBudget {
+    return this.#options.memory
   }
 
   onServing(): void {
@@ -204,6 +217,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
   onExit(worker: Worker, error: Error, blamed: Delivery[], innocent: Delivery[]): void {
     // One event was running: it did it. Several: nobody knows which, so each is tried again by itself, and none is counted yet.
     const isKnown = blamed.length === 1
+    this.onGone(worker)
     const slot = this.#slotAt(worker)
     const byItself = slot.ended(worker, error, blamed.length)
     // Last first: the consumer puts each back at the front.

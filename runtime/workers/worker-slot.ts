@@ -7,6 +7,8 @@ export interface SlotHost {
   createWorker(id: number): Worker
   /** Its worker serves. */
   onServing(slot: WorkerSlot): void
+  /** A worker that was made is no more. */
+  onGone(worker: Worker): void
 }
 
 /**
@@ -65,12 +67,16 @@ export class WorkerSlot {
     this.#starting = worker
     try {
       await worker.start()
+    } catch (error) {
+      this.#host.onGone(worker)
+      throw error
     } finally {
       this.#startMs = performance.now() - startedMs
       this.#starting = undefined
     }
     if (this.#isClosed) {
       await worker.stop(0)
+      this.#host.onGone(worker)
       throw new FunctionError('worker-stopped', 'Worker was stopped while it started')
     }
     this.worker = worker
@@ -109,7 +115,9 @@ export class WorkerSlot {
     const { worker } = this
     this.worker = undefined
     this.isAlone = false
-    await worker?.stop(graceMs)
+    if (!worker) return
+    await worker.stop(graceMs)
+    this.#host.onGone(worker)
   }
 
   async close(graceMs: number): Promise<void> {

@@ -46,6 +46,10 @@ export interface Worker {
   forEachInFlight(visit: (delivery: Delivery) => void): void
   /** After a burst of offers: wakes the worker if it sleeps. */
   flush(): void
+  /** Memory it uses now, what it has forked included. */
+  memoryBytes(): number | Promise<number>
+  /** Ends it at once, as if it had ended by itself; `cause` is told. */
+  end(cause: Error): void
   /** Lets it finish what it has, for `graceMs` at most, then ends it. Idempotent. */
   stop(graceMs: number): Promise<void>
 }
@@ -92,6 +96,8 @@ export interface WorkerOptions {
   /** The handler gets lists of events, by offerBatch only. */
   readonly batch?: boolean
   readonly explicitAckMode?: ExplicitAckMode
+  /** All workers of the function together may use so much; null: the default. */
+  readonly memoryLimitBytes?: number | null
   /** No other worker of this function changes its state: the guest may keep a copy. */
   readonly stateExclusive: boolean
   readonly host: WorkerHost

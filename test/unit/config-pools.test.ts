@@ -71,6 +71,21 @@ test('triggers of one pool that contradict each other are refused, with the plac
   )
 })
 
+test("the memory limit is Kubernetes' quantity, and other limits get a notice", (t) => {
+  const limits = (yaml: string) =>
+    parseFunctionConfig(withTriggers('').replace('  triggers:', `  resources: { limits: { ${yaml} } }\n  triggers:`), 'function.yaml')
+  const bytes = ['128Mi', '"134217728"', '134217728', '0.5Gi', '100M', '1e8'].map((text) => limits(`memory: ${text}`).memoryLimitBytes)
+  t.deepEqual(bytes, [134217728, 134217728, 134217728, 536870912, 100_000_000, 100_000_000])
+  const { memoryLimitBytes, notices } = limits('cpu: 1, nvidia.com/gpu: 1')
+  t.is(memoryLimitBytes, null)
+  t.is(notices.filter((notice) => notice.includes('only memory is limited')).length, 2)
+  t.regex(
+    t.throws(() => limits('memory: 1Mi')).message,
+    /^function\.yaml:5:34 spec\.resources\.limits\.memory: expected at least 16MiB, got "1Mi"/,
+  )
+  t.regex(t.throws(() => limits('memory: 64MB')).message, /expected a quantity such as "128Mi"/)
+})
+
 test('triggers of one pool take batches all or none', (t) => {
   const text = problem(t, 'workerAllocatorName: all', 'workerAllocatorName: all, batch: { mode: enable }')
   t.regex(text, /spec\.triggers\.t2\.batch: expected the same as trigger t1 has/)

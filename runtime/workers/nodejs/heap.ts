@@ -1,4 +1,13 @@
-/** JavaScript heap of one worker. Buffers are not in it: a worker thread contains mistakes, it is no security boundary. */
-export const HEAP_MB_MAX = 128
+import type { WorkerOptions } from '../worker.ts'
 
-export const HEAP_TOO_LARGE = `its JavaScript heap is larger than ${HEAP_MB_MAX} MiB`
+const MiB = 1024 * 1024
+/** JavaScript heap of one worker of a function without a limit of its own. Buffers are not in it; MemoryBudget counts them too. */
+const HEAP_MB_DEFAULT = 128
+
+export function heapMbMax({ memoryLimitBytes }: Pick<WorkerOptions, 'memoryLimitBytes'>): number {
+  return memoryLimitBytes ? Math.ceil(memoryLimitBytes / MiB) : HEAP_MB_DEFAULT
+}
+
+export function heapTooLarge(options: Pick<WorkerOptions, 'memoryLimitBytes'>): string {
+  return `its JavaScript heap is larger than ${heapMbMax(options)} MiB`
+}

@@ -3,7 +3,7 @@ import { ownModule } from '../../base/own-module.ts'
 import { spawnGuest } from '../guest-process.ts'
 import type { GuestHandle } from '../ring-worker.ts'
 import type { DebugOptions, WorkerOptions } from '../worker.ts'
-import { HEAP_MB_MAX, HEAP_TOO_LARGE } from './heap.ts'
+import { heapMbMax, heapTooLarge } from './heap.ts'
 
 /** A Node of its own (isolation I2): a leak of Buffers, a crash in native code or process.kill costs this worker only. */
 export function spawnProcess(options: WorkerOptions): Promise<GuestHandle> {
@@ -11,12 +11,12 @@ export function spawnProcess(options: WorkerOptions): Promise<GuestHandle> {
     command: process.execPath,
     args: [
       ...inspectArguments(options.function.debug),
-      `--max-old-space-size=${HEAP_MB_MAX}`,
+      `--max-old-space-size=${heapMbMax(options)}`,
       '--disable-warning=ExperimentalWarning',
       fileURLToPath(ownModule(import.meta.url, './process-guest')),
     ],
     notFound: 'the Node that runs the agent is gone: install it again',
-    reasonIn: (line) => (line.includes('JavaScript heap out of memory') ? HEAP_TOO_LARGE : undefined),
+    reasonIn: (line) => (line.includes('JavaScript heap out of memory') ? heapTooLarge(options) : undefined),
   })
 }
 

@@ -1,12 +1,13 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { codeOf, FunctionError } from '../../base/errors.ts'
 import type { Delivery } from '../../dispatch/delivery.ts'
 import { bodyOf } from '../../event/event-writer.ts'
 import { AT, Flag } from '../../event/record.ts'
 import { resultRecord } from '../../event/result-record.ts'
-import { functionEnvironment, killGroup } from '../child.ts'
+import { functionEnvironment } from '../child.ts'
+import { childGroups, type ChildGroup } from '../child-groups.ts'
 import { InFlight } from '../in-flight.ts'
 import { forwardLines } from '../output-lines.ts'
 import type { Runtime, TriggerInfo, Worker, WorkerOptions } from '../worker.ts'
@@ -14,6 +15,8 @@ import { CLOUDEVENTS_BATCH, cloudEventsBatch } from './cloud-events-batch.ts'
 import { eventEnvironment } from './event-environment.ts'
 
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
+/** What a program has started and left behind gets so long to write the rest of its output. */
+const LAST_OUTPUT_MS = 200
 
 /** A program per event: argv array, body on stdin, stdout = answer, stderr = log, event fields in the environment. Never a shell string. */
 export const shellRuntime: Runtime = {
@@ -25,7 +28,9 @@ class ShellWorker implements Worker {
   readonly capacity: number
   readonly #options: WorkerOptions
   readonly #inFlight: InFlight
-  readonly #children = new Map<number, ChildProcess>()
+  readonly #children = new Map<number, ChildGroup>()
+  /** Groups whose program has ended, for the next one. */
+  readonly #freeGroups: ChildGroup[] = []
   #command = ''
   #arguments: readonly string[] = []
   #headers: Record<string, string> = {}
@@ -99,16 +104,38 @@ class ShellWorker implements Worker {
 
   async stop(graceMs: number): Promise<void> {
     this.#draining ??= Promise.withResolvers()
-    if (this.#inFlight.size === 0) return void this.#inFlight.takeAll()
+    if (this.#inFlight.size === 0) {
+      this.#inFlight.takeAll()
+      return this.#killAll()
+    }
     const timer = setTimeout(() => {
       const { running } = this.#inFlight.takeAll()
-      for (const child of this.#children.values()) killGroup(child.pid)
-      this.#children.clear()
+      this.#killAll()
       this.#options.host.onExit(this, new FunctionError('worker-stopped', `Program did not end within ${graceMs} ms`), [], running)
       this.#draining!.resolve()
     }, graceMs)
     await this.#draining.promise
     clearTimeout(timer)
+    this.#killAll()
+  }
+
+  memoryBytes(): number {
+    let sum = 0
+    for (const group of this.#children.values()) sum += group.memoryBytes()
+    return sum
+  }
+
+  end(cause: Error): void {
+    const { running } = this.#inFlight.takeAll()
+    this.#killAll()
+    this.#options.host.onExit(this, cause, running, [])
+    this.#draining?.resolve()
+  }
+
+  #killAll(): void {
+    for (const group of [...this.#children.values(), ...this.#freeGroups]) group.close()
+    this.#children.clear()
+    this.#freeGroups.length = 0
   }
 
   readonly #triggerOf = (record: Buffer): TriggerInfo => {
@@ -127,8 +154,11 @@ class ShellWorker implements Worker {
     const { config, directory } = this.#options.function
     const ticket = this.#nextTicket
     for (const delivery of batch) this.#inFlight.add(this.#nextTicket++, delivery)
-    const child = spawn(this.#command, this.#arguments, { cwd: directory, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
-    this.#children.set(ticket, child)
+    const group = this.#freeGroups.pop() ?? childGroups.make('shell')
+    const { command, args } = group.commandOf(this.#command, this.#arguments)
+    const child = spawn(command, args, { cwd: directory, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    group.add(child.pid)
+    this.#children.set(ticket, group)
     const output: Buffer[] = []
     let outputBytes = 0
     let failure = ''
@@ -137,7 +167,7 @@ class ShellWorker implements Worker {
       if (outputBytes <= OUTPUT_BYTES_MAX) output.push(chunk)
       else if (failure === '') {
         failure = `Program wrote more than ${OUTPUT_BYTES_MAX} bytes`
-        killGroup(child.pid)
+        group.kill()
       }
     })
     let lastError = ''
@@ -149,11 +179,17 @@ class ShellWorker implements Worker {
     child.stdin.on('error', () => {})
     child.stdin.end(input)
     child.on('error', (error) => {
+      this.#setFree(ticket)
       const reason = codeOf(error) === 'ENOENT' ? `there is no program "${config.handler}"` : error.message
       this.#answer(ticket, batch, 500, EMPTY, `Cannot run the program: ${reason}`)
     })
+    // It may have left somebody behind who holds its output open.
+    let lastOutput: NodeJS.Timeout | undefined
+    child.once('exit', () => (lastOutput = setTimeout(() => group.kill(), LAST_OUTPUT_MS)))
     child.on('close', (code, signal) => {
-      killGroup(child.pid)
+      clearTimeout(lastOutput)
+      group.kill()
+      this.#setFree(ticket)
       if (failure === '' && signal) failure = `Program was killed by ${signal}`
       if (failure === '' && code !== 0) failure = `Program ended with exit code ${code}${lastError ? `: ${lastError}` : ''}`
       this.#answer(ticket, batch, failure === '' ? 200 : 500, Buffer.concat(output), failure === '' ? undefined : failure)
@@ -162,7 +198,6 @@ class ShellWorker implements Worker {
 
   /** The same for each event of the batch that began with `first`. */
   #answer(first: number, batch: readonly Delivery[], status: number, body: Buffer, error: string | undefined): void {
-    this.#children.delete(first)
     const { 'Content-Type': type, 'content-type': lower, ...headers } = this.#headers
     for (const [place, delivery] of batch.entries()) {
       if (this.#inFlight.get(first + place) !== delivery) continue
@@ -174,6 +209,13 @@ class ShellWorker implements Worker {
     if (this.#inFlight.size === 0) this.#draining?.resolve()
   }
 
+  #setFree(ticket: number): void {
+    const group = this.#children.get(ticket)
+    this.#children.delete(ticket)
+    if (group && this.#freeGroups.length < this.capacity && !this.#draining) this.#freeGroups.push(group)
+    else group?.close()
+  }
+
   /** Of a batch, nobody knows which event took so long: it has failed as a whole. */
   #onTimeout(late: Delivery, ticket: number): void {
     const { host, eventTimeoutMs } = this.#options
@@ -181,11 +223,10 @@ class ShellWorker implements Worker {
     if (late.batch !== 0) {
       const batch: Delivery[] = []
       this.#inFlight.forEach((delivery) => delivery.batch === late.batch && batch.push(delivery))
-      killGroup(this.#children.get(late.batch)?.pid)
+      this.#children.get(late.batch)?.kill()
       this.#answer(late.batch, batch, 500, EMPTY, error)
     } else {
-      killGroup(this.#children.get(ticket)?.pid)
-      this.#children.delete(ticket)
+      this.#children.get(ticket)?.kill()
       this.#inFlight.remove(ticket)
       host.onFailed(late, new FunctionError('event-timeout', error))
     }
