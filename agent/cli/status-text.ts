@@ -2,6 +2,7 @@
 import { slotName } from '../../config/routes.ts'
 import type { Printer } from './printer.ts'
 import { oneLine, table } from './table.ts'
+import { workersText } from './workers-text.ts'
 import { agoText, bytesText, countText, rateText, spanText } from './units.ts'
 import type { StatusView } from './verbs/status.ts'
 
@@ -62,8 +63,8 @@ function functionsTable({ agent }: StatusView, width: number): string {
         name,
         version,
         runtime,
-        ready ? 'ready' : 'starting',
-        `${workers.ready}/${workers.wanted}`,
+        workers.crashLoop ? 'crash loop' : ready ? 'ready' : 'starting',
+        workersText(workers),
         triggers.reduce((sum, { waiting }) => sum + waiting, 0),
         error === undefined || ready ? null : oneLine(error),
       ]),

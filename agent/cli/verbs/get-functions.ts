@@ -1,6 +1,8 @@
 import type { AgentStatus, HubDevice, HubFunction } from '../answers.ts'
 import type { Call } from '../call.ts'
 import { table } from '../table.ts'
+import { bytesText } from '../units.ts'
+import { workersText } from '../workers-text.ts'
 
 /** What is published and where it runs, as the hub knows; of a home without a hub, what the agent runs. */
 export async function getFunctions(call: Call): Promise<void> {
@@ -45,12 +47,14 @@ async function ofAgent({ agent, printer }: Call): Promise<void> {
     functions.length === 0
       ? 'No functions run here'
       : table(
-          ['FUNCTION', 'VERSION', 'RUNTIME', 'WORKERS', 'WAITING', 'ERROR'],
+          ['FUNCTION', 'VERSION', 'RUNTIME', 'WORKERS', 'MEMORY', 'RESTARTS', 'WAITING', 'ERROR'],
           functions.map(({ name, version, runtime, workers, triggers, error }) => [
             name,
             version,
             runtime,
-            `${workers.ready}/${workers.wanted}`,
+            workersText(workers),
+            `${bytesText(workers.memoryBytes)} of ${bytesText(workers.memoryBytesMax)}`,
+            workers.restarts,
             triggers.reduce((sum, { waiting }) => sum + waiting, 0),
             error,
           ]),
