@@ -2,6 +2,7 @@ import type { FunctionConfig, HttpTriggerConfig, TriggerConfig } from '../../con
 import { PRODUCTION } from '../../config/routes.ts'
 import type { Logger } from '../base/log.ts'
 import { answerOf } from '../dispatch/delivery.ts'
+import { listens } from './callable.ts'
 import { isBelow } from './route.ts'
 import type { Trigger, TriggerSink } from './trigger.ts'
 
@@ -33,7 +34,7 @@ export function wantedTriggers(configs: ReadonlyMap<string, FunctionConfig>, pat
 
 /** For each path that nobody serves a trigger of its own: those that are there are not touched when a route comes or goes. */
 function forRoutes(wanted: readonly WantedTrigger[], paths: readonly string[]): (WantedTrigger & { config: HttpTriggerConfig })[] {
-  const http = wanted.flatMap(({ config, owner }) => (config.kind === 'http' ? [{ config, owner }] : []))
+  const http = wanted.flatMap(({ config, owner }) => (config.kind === 'http' && listens(config) ? [{ config, owner }] : []))
   const shared = http.find(({ config }) => config.server === null)
   if (!shared) return []
   const missing = [...new Set(paths)].filter((path) => !http.some(({ config }) => config.paths.some((known) => isBelow(path, known))))
@@ -74,6 +75,7 @@ export class Entrances {
   async listen(wanted: ReadonlyMap<string, WantedTrigger>): Promise<string | undefined> {
     const problems: string[] = []
     for (const [name, trigger] of wanted) {
+      if (!listens(trigger.config)) continue
       try {
         await this.#listen(name, trigger)
       } catch (error) {

@@ -9,6 +9,7 @@ import type { LedgerRow } from '../store/store.ts'
 import type { FunctionVersion, WorkerHost } from '../workers/worker.ts'
 import type { WorkerEnded, WorkerPool } from '../workers/worker-pool.ts'
 import { AliasHost, type AliasStatus, sourceName } from './alias-host.ts'
+import { callable } from './callable.ts'
 import { addressOf } from './direct-call.ts'
 import { Entrances, wantedTriggers, type WantedTrigger } from './entrances.ts'
 import { moveAll, strandedOf } from './gather-waiting.ts'
@@ -197,7 +198,8 @@ export class FunctionHost {
     }
   }
 
-  async #take(version: FunctionVersion, alias: string, start: (pool: WorkerPool) => Promise<void>): Promise<void> {
+  async #take(given: FunctionVersion, alias: string, start: (pool: WorkerPool) => Promise<void>): Promise<void> {
+    const version = callable(given)
     const known = this.#aliases.get(alias)
     const host = known ?? new AliasHost(this.name, alias, this.#partsOf(alias))
     if (this.#aliases.size === 0) this.#routes.set('device', await keptRoutes(this.#parts.store, this.name))

@@ -30,14 +30,18 @@ export class Event {
     return uuidText(this.#record, AT.id)
   }
 
-  /** A Buffer; for content type application/json the parsed value (or the Buffer, when it does not parse). */
+  /**
+   * A Buffer; for content type application/json the parsed value (or the Buffer, when it does not parse). Nuclio's handlers get a
+   * Buffer always: what they do with it, `JSON.parse(event.body.toString())`, works with a parsed object too.
+   */
   get body(): unknown {
     if (!this.#parsed) {
       this.#parsed = true
       this.#body = this.rawBody
       if (this.contentType.startsWith('application/json')) {
         try {
-          this.#body = JSON.parse(this.rawBody.toString('utf8'))
+          const text = this.rawBody.toString('utf8')
+          this.#body = withText(JSON.parse(text), text)
         } catch {
           // The handler sees what came.
         }
@@ -69,6 +73,10 @@ export class Event {
   }
 
   get content_type(): string {
+    return this.contentType
+  }
+
+  get 'content-type'(): string {
     return this.contentType
   }
 
@@ -200,6 +208,12 @@ export class Event {
   #text(tag: Tag): string {
     return findItem(headOf(this.#record), tag) ?? ''
   }
+}
+
+/** An object (or list) that gives the text it was parsed from when it is asked for one. */
+function withText(value: unknown, text: string): unknown {
+  if (typeof value !== 'object' || value === null || Object.hasOwn(value, 'toString')) return value
+  return Object.defineProperty(value, 'toString', { value: () => text, configurable: true, writable: true })
 }
 
 /** Names of headers have no case (RFC 9110 5.1). A name as it is written is found at once. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InputError } from '../../base/errors.ts'
@@ -15,6 +15,9 @@ export interface LoadedHandler {
 }
 
 const EXTENSIONS = ['', '.ts', '.mts', '.js', '.mjs', '.cjs']
+
+/** Anywhere in the file, so that a handler may leave the answer to a function beside it. */
+const CALLBACK = /\bcontext\s*\.\s*callback\b|\{[^{}]*\bcallback\b[^{}]*\}\s*=\s*context\b/
 
 /** `file:function`; the file may leave out its extension. ES modules, CommonJS and TypeScript. */
 export async function loadHandler(directory: string, handler: string): Promise<LoadedHandler> {
@@ -43,6 +46,6 @@ export async function loadHandler(directory: string, handler: string): Promise<L
   return {
     handler: found as Handler,
     initContext: initContext as ((context: Context) => unknown) | undefined,
-    usesCallback: /\.callback\s*\(/.test(String(found)),
+    usesCallback: /\.callback\s*\(/.test(String(found)) || CALLBACK.test(readFileSync(path, 'utf8')),
   }
 }

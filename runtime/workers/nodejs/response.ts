@@ -10,8 +10,9 @@ export class Response {
   /** Of a batch: whose answer this is. */
   readonly eventId: string | undefined
 
-  constructor(body: unknown = '', headers: Record<string, unknown> = {}, contentType?: string, statusCode = 200, eventId?: string) {
-    const given = isOptions(body) ? body : { body, headers, contentType, statusCode, eventId }
+  constructor(body: unknown = '', headers?: Record<string, unknown>, contentType?: string, statusCode?: number, eventId?: string) {
+    const isPositional = [headers, contentType, statusCode, eventId].some((given) => given !== undefined)
+    const given = !isPositional && isOptions(body) ? body : { body, headers, contentType, statusCode, eventId }
     this.body = given.body ?? ''
     this.headers = given.headers ?? {}
     this.contentType = given.contentType ?? given.content_type
@@ -51,8 +52,12 @@ interface ResponseOptions {
   event_id?: string | undefined
 }
 
-const OPTIONS = ['statusCode', 'status_code', 'contentType', 'content_type', 'eventId', 'event_id']
+const OPTIONS: readonly string[] = ['statusCode', 'status_code', 'contentType', 'content_type', 'eventId', 'event_id']
 
+/** By a name that only a response has, or by having nothing else than a body and headers. */
 function isOptions(value: unknown): value is ResponseOptions {
-  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && OPTIONS.some((name) => name in value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) return false
+  const names = Object.keys(value)
+  if (names.some((name) => OPTIONS.includes(name))) return true
+  return names.length > 0 && names.every((name) => name === 'body' || name === 'headers')
 }
