@@ -1,4 +1,8 @@
-/** Cron schedules: five fields, or six with seconds in front; and the names that Nuclio's parser knows, such as `@hourly`. */
+/**
+ * Cron schedules: five fields, or six with seconds in front; and the names that Nuclio's parser knows, such as `@hourly`. node-cron
+ * reads the fields. When they are due is decided in adapters/triggers/cron-ticks.ts.
+ */
+import { parse, validateDetailed, type ParsedFields } from 'node-cron'
 import { parseDurationMs } from './units.ts'
 
 const NAMED: Readonly<Record<string, string>> = {
@@ -12,19 +16,19 @@ const NAMED: Readonly<Record<string, string>> = {
 }
 
 interface Field {
+  readonly key: keyof ParsedFields
   readonly name: string
   readonly min: number
   readonly max: number
-  readonly words?: readonly string[]
 }
 
 const FIELDS: readonly Field[] = [
-  { name: 'second', min: 0, max: 59 },
-  { name: 'minute', min: 0, max: 59 },
-  { name: 'hour', min: 0, max: 23 },
-  { name: 'day of the month', min: 1, max: 31 },
-  { name: 'month', min: 1, max: 12, words: ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'] },
-  { name: 'day of the week', min: 0, max: 7, words: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] },
+  { key: 'second', name: 'second', min: 0, max: 59 },
+  { key: 'minute', name: 'minute', min: 0, max: 59 },
+  { key: 'hour', name: 'hour', min: 0, max: 23 },
+  { key: 'dayOfMonth', name: 'day of the month', min: 1, max: 31 },
+  { key: 'month', name: 'month', min: 1, max: 12 },
+  { key: 'dayOfWeek', name: 'day of the week', min: 0, max: 7 },
 ]
 
 /** A schedule taken apart: which seconds, minutes, ... it names. `weekdays[0]` is Sunday. */
@@ -43,11 +47,15 @@ export interface ScheduleFields {
   readonly everyHour: boolean
 }
 
-/** Only for schedules that compileSchedule gave. */
+/** Only for schedules without a fault. */
 export function parseSchedule(schedule: string): ScheduleFields {
-  const given = schedule.split(' ')
-  const texts = given.length === 5 ? ['0', ...given] : given
-  const [seconds, minutes, hours, days, months, weekdays] = texts.map((text, index) => valuesOf(text, FIELDS[index]!)) as [
+  const fields = parse(schedule)
+  const [days, , weekdays] = schedule.split(' ').slice(-3)
+  const set = ({ key, max }: Field): boolean[] => {
+    const named: readonly (number | string)[] = fields[key]
+    return Array.from({ length: max + 1 }, (_, value) => named.includes(value))
+  }
+  const [seconds, minutes, hours, monthDays, months, weekDays] = FIELDS.map(set) as [
     boolean[],
     boolean[],
     boolean[],
@@ -55,23 +63,16 @@ export function parseSchedule(schedule: string): ScheduleFields {
     boolean[],
     boolean[],
   ]
-  if (weekdays[7]) weekdays[0] = true
-  const isAny = (index: number) => /^[*?]/.test(texts[index]!)
-  const everyHour = hours.every(Boolean)
-  return { seconds, minutes, hours, days, months, weekdays, eitherDay: !isAny(3) && !isAny(5), everyHour }
-}
-
-function valuesOf(text: string, field: Field): boolean[] {
-  const values = Array.from({ length: field.max + 1 }, () => false)
-  for (const part of text.split(',')) {
-    const [, from, to, step] = PART.exec(part)!
-    const isAny = from === '*' || from === '?'
-    const first = isAny ? field.min : numberOf(from!, field)
-    // "5/15" is from 5 to the end in steps of 15, as in Nuclio's parser.
-    const last = isAny ? field.max : to === undefined ? (step === undefined ? first : field.max) : numberOf(to, field)
-    for (let value = first; value <= last; value += Number(step ?? 1)) values[value] = true
+  return {
+    seconds,
+    minutes,
+    hours,
+    days: monthDays,
+    months,
+    weekdays: weekDays,
+    eitherDay: !days!.startsWith('*') && !weekdays!.startsWith('*'),
+    everyHour: hours.every(Boolean),
   }
-  return values
 }
 
 const DAYS_OF_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -86,7 +87,7 @@ function hasSomeDay({ days, months, weekdays, eitherDay }: ScheduleFields): bool
 export function compileSchedule(text: string): { schedule: string } | { intervalMs: number } {
   const every = /^@every\s+(\S+)$/.exec(text.trim())
   if (every) return { intervalMs: parseDurationMs(every[1]!) }
-  return { schedule: NAMED[text.trim()] ?? text.trim().split(/\s+/).join(' ') }
+  return { schedule: NAMED[text.trim()] ?? asNodeCron(text.trim()) }
 }
 
 /** What was expected instead, or null when the schedule is good. */
@@ -95,30 +96,30 @@ export function scheduleFault(text: string): string | null {
   if (Object.hasOwn(NAMED, trimmed)) return null
   if (trimmed.startsWith('@every'))
     return parseDurationMs(trimmed.slice(6).trim()) >= 100 ? null : '"@every" with a duration of at least 100ms'
-  const given = trimmed.split(/\s+/)
-  if (given.length !== 5 && given.length !== 6) return 'a schedule of 5 fields (or 6, seconds first) such as "*/5 * * * *"'
-  const fields = FIELDS.slice(6 - given.length)
-  const wrong = fields.find((field, index) => !given[index]!.split(',').every((part) => isPart(part, field)))
+  const count = trimmed.split(/\s+/).length
+  if (count !== 5 && count !== 6) return 'a schedule of 5 fields (or 6, seconds first) such as "*/5 * * * *"'
+  const schedule = asNodeCron(trimmed)
+  const { fields, errors } = validateDetailed(schedule)
+  if (errors.some(({ message }) => message.includes('impossible day'))) return 'a schedule with a day that exists'
+  // "L", "15W" and "1#2" are node-cron's own.
+  const wrong = FIELDS.find(
+    ({ key }) => errors.some(({ field }) => field === key) || fields?.[key].some((value) => typeof value === 'string'),
+  )
   if (wrong) return `a schedule whose ${wrong.name} is "*" or within ${wrong.min} to ${wrong.max}`
-  return hasSomeDay(parseSchedule(given.join(' '))) ? null : 'a schedule with a day that exists'
+  if (errors.length > 0) return `a schedule such as "*/5 * * * *" (${errors[0]!.message})`
+  return hasSomeDay(parseSchedule(schedule)) ? null : 'a schedule with a day that exists'
 }
 
-const PART = /^(\*|\?|[a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?(?:\/(\d{1,2}))?$/i
-
-/** `*`, `5`, `1-5`, `mon-fri`, each with `/step`. */
-function isPart(part: string, field: Field): boolean {
-  const found = PART.exec(part)
-  if (!found) return false
-  const [, from, to, step] = found
-  if (step !== undefined && Number(step) < 1) return false
-  if (from === '*' || from === '?') return to === undefined
-  const first = numberOf(from!, field)
-  const last = to === undefined ? first : numberOf(to, field)
-  return first >= field.min && last <= field.max && first <= last
-}
-
-function numberOf(text: string, { min, words }: Field): number {
-  if (/^\d/.test(text)) return Number(text)
-  const index = words?.indexOf(text.toLowerCase()) ?? -1
-  return index < 0 ? Number.NaN : index + min
+/** Nuclio's parser also takes "?" for "*", and "5/15" for "from 5 to the end in steps of 15". */
+function asNodeCron(text: string): string {
+  const given = text.split(/\s+/)
+  const fields = FIELDS.slice(FIELDS.length - given.length)
+  return given
+    .map((field, index) =>
+      field
+        .split(',')
+        .map((part) => part.replace(/^\?/, '*').replace(/^(\d{1,2})\/(\d{1,2})$/, `$1-${fields[index]!.max}/$2`))
+        .join(','),
+    )
+    .join(' ')
 }

@@ -186,8 +186,26 @@ test('cron ticks over ten years in every zone meet the wall clock of the schedul
 for (const [text, fault] of [
   ['0 0 30 2 *', 'a schedule with a day that exists'],
   ['0 0 31 4,6 *', 'a schedule with a day that exists'],
-  ['0 0 31 4,6 mon', null],
+  ['0 0 31 4,6 mon', 'a schedule with a day that exists'],
   ['0 0 29 2 *', null],
+  ['0 22-3 * * fri-mon', null],
+  ['5/15 ? * * ?', null],
+  ['0 0 L * *', 'a schedule whose day of the month is "*" or within 1 to 31'],
 ] as const) {
   test(`cron schedule ${text} is ${fault === null ? 'good' : 'refused'}`, (t) => t.is(scheduleFault(text), fault))
+}
+
+test('range that ends before it begins goes round, as of hours at night', (t) => {
+  const { hours, weekdays } = parseSchedule('0 22-3 * * fri-mon')
+  t.deepEqual(named(hours), [0, 1, 2, 3, 22, 23])
+  t.deepEqual(named(weekdays), [0, 1, 5, 6])
+})
+
+test('step from a value goes to the end, as in Nuclio', (t) => {
+  const compiled = compileSchedule('5/15 * * * *') as { schedule: string }
+  t.deepEqual(named(parseSchedule(compiled.schedule).minutes), [5, 20, 35, 50])
+})
+
+function named(values: readonly boolean[]): number[] {
+  return values.flatMap((isNamed, value) => (isNamed ? [value] : []))
 }
