@@ -1,6 +1,7 @@
 /** function.yaml in, FunctionConfig out, or one ConfigError that lists every problem. */
 import * as v from 'valibot'
 import { Checker } from './check.ts'
+import { missingParts, type DocumentDefaults } from './document-defaults.ts'
 import { functionDocument, JavaAttributes, NativeAttributes, ShellAttributes } from './function-schema.ts'
 import type { FunctionConfig, FunctionLogLevel, RuntimeKind } from './function-types.ts'
 import { Notices } from './notices.ts'
@@ -17,10 +18,12 @@ export type * from './function-types.ts'
 const Document = functionDocument(v.unknown())
 type Document = v.InferOutput<typeof Document>
 
-export function parseFunctionConfig(text: string, file: string): FunctionConfig {
+/** `defaults`: what stands in for parts that the document does not have. */
+export function parseFunctionConfig(text: string, file: string, defaults?: DocumentDefaults): FunctionConfig {
   const problems = new Problems(file)
   const source = YamlSource.parse(text, problems)
-  const config = source && compile(new Checker(source, problems), file)
+  const overlay = source && defaults ? { name: 'defaults', value: missingParts(defaults, source.value) } : null
+  const config = source && compile(new Checker(source, problems, overlay), file)
   problems.throwIfAny()
   return config!
 }
@@ -155,5 +158,5 @@ function addNotices({ spec, metadata, ...rest }: Document, notices: Notices): vo
   for (const [index, { sink }] of spec.loggerSinks.entries()) {
     if (sink !== undefined) notices.add(['spec', 'loggerSinks', index, 'sink'], 'has no effect here: logs go to the agent and to the hub')
   }
-  if (Object.keys(spec.triggers).length === 0) notices.add(['spec'], 'has no triggers: the function runs only when it is invoked')
+  if (Object.keys(spec.triggers).length === 0) notices.add(['spec'], 'has no triggers: the function runs only when it is called by name')
 }

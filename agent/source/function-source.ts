@@ -3,13 +3,26 @@
  * which can be run or bundled. What had to be made (the config of a bare file, the file of inline code) lies in a folder of its
  * own that `close` removes; the author's files are never changed.
  */
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
+import { parse, parseDocument, stringify } from 'yaml'
+import { filledDocument, type DocumentDefaults } from '../../config/document-defaults.ts'
 import { parseFunctionConfig, type FunctionConfig, type RuntimeKind } from '../../config/function-config.ts'
 import { FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
 import { InputError } from '../../runtime/base/errors.ts'
+import { inlineConfig } from './inline-config.ts'
 
 const CONFIG_NAMES = ['function.yaml', 'function.yml']
 const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = {
@@ -43,11 +56,7 @@ export function openFunctionSource(path: string, options: { name?: string } = {}
   }
   if (stat.isDirectory()) {
     const configName = CONFIG_NAMES.find((candidate) => existsSync(join(path, candidate)))
-    if (!configName)
-      throw new InputError('source-unknown', `Cannot find function.yaml in "${path}"`, {
-        hint: 'docs/functions.md shows one; a single .py, .ts, .js or .sh file needs none',
-      })
-    return ofFolder(path, configName, name)
+    return configName ? ofFolder(path, configName, name) : ofFolderWithInlineConfig(path, name)
   }
   if (CONFIG_NAMES.includes(basename(path))) return ofFolder(dirname(path), basename(path), name)
   return ofFile(path, name)
@@ -60,10 +69,7 @@ function ofFolder(folder: string, configName: string, name: string | undefined):
   const isRenamed = name !== undefined && name !== config.name
   if (!isRenamed && config.inlineSource === null) return { config, folder: resolve(folder), configName, close() {} }
   return made((copy) => {
-    cpSync(folder, copy, {
-      recursive: true,
-      filter: (source) => !['.git', 'node_modules/.cache', '__pycache__', '.venv'].includes(basename(source)),
-    })
+    copyFolder(folder, copy)
     if (config.inlineSource !== null) writeInline(copy, config, config.inlineSource)
     const finalText = isRenamed ? renamed(text, name) : text
     writeFileSync(join(copy, configName), finalText)
@@ -72,21 +78,72 @@ function ofFolder(folder: string, configName: string, name: string | undefined):
 }
 
 function ofFile(path: string, name: string | undefined): FunctionSource {
-  const extension = extname(path)
-  const runtime = RUNTIME_OF[extension]
+  const runtime = RUNTIME_OF[extname(path)]
   if (!runtime) {
     throw new InputError('source-unknown', `Cannot tell the runtime of "${path}"`, {
       hint: `expected a folder, or a file that ends in ${Object.keys(RUNTIME_OF).join(', ')}`,
     })
   }
   const file = basename(path)
-  const module = basename(path, extension)
+  const yaml = inlineConfig(readFileSync(path, 'utf8'), runtime)
+  if (yaml !== null) return ofInline({ path, runtime, yaml, name }, (folder) => copyFileSync(path, join(folder, file)))
+  const module = basename(path, extname(path))
   const text = derivedConfig(name ?? nameOf(module), runtime, handlerOf(runtime, file, module))
   return made((folder) => {
     copyFileSync(path, join(folder, file))
     if (runtime === 'shell') chmodSync(join(folder, file), 0o755)
     writeFileSync(join(folder, 'function.yaml'), text)
     return { config: parseFunctionConfig(text, 'function.yaml'), configName: 'function.yaml' }
+  })
+}
+
+/** One of its handler files has the config in its comments. */
+function ofFolderWithInlineConfig(folder: string, name: string | undefined): FunctionSource {
+  const found = readdirSync(folder)
+    .sort()
+    .flatMap((file) => {
+      const path = join(folder, file)
+      const runtime = RUNTIME_OF[extname(file)]
+      const yaml = runtime && statSync(path).isFile() ? inlineConfig(readFileSync(path, 'utf8'), runtime) : null
+      return runtime && yaml !== null ? [{ path, runtime, yaml, name }] : []
+    })
+  if (found.length > 1) {
+    const files = found.map(({ path }) => basename(path)).join(' and ')
+    throw new InputError('source-unknown', `Cannot tell which config of "${folder}" counts: ${files} have an @nuclio.configure block`, {
+      hint: 'name the file, or write function.yaml',
+    })
+  }
+  const [inline] = found
+  if (inline) return ofInline(inline, (copy) => copyFolder(folder, copy))
+  throw new InputError('source-unknown', `Cannot find function.yaml in "${folder}"`, {
+    hint: 'docs/functions.md shows one; a single .py, .ts, .js or .sh file needs none',
+  })
+}
+
+interface Inline {
+  /** Of the handler file: problems and notices are told with its lines. */
+  readonly path: string
+  readonly runtime: RuntimeKind
+  readonly yaml: string
+  readonly name: string | undefined
+}
+
+function ofInline({ path, runtime, yaml, name }: Inline, copy: (folder: string) => void): FunctionSource {
+  const file = basename(path)
+  const module = basename(path, extname(path))
+  const defaults: DocumentDefaults = {
+    metadata: { name: nameOf(module) },
+    spec: { runtime, handler: handlerOf(runtime, file, module), triggers: { http: { kind: 'http' } } },
+  }
+  const config = parseFunctionConfig(yaml, path, defaults)
+  return made((folder) => {
+    copy(folder)
+    if (runtime === 'shell') chmodSync(join(folder, file), 0o755)
+    const text = stringify(filledDocument(parse(yaml), defaults))
+    const finalText = name === undefined ? text : renamed(text, name)
+    writeFileSync(join(folder, 'function.yaml'), finalText)
+    const { notices } = config
+    return { config: name === undefined ? config : { ...parseFunctionConfig(finalText, path), notices }, configName: 'function.yaml' }
   })
 }
 
@@ -120,6 +177,13 @@ export function nameOf(module: string): string {
     .slice(0, 63)
     .replace(/^-+|-+$/g, '')
   return name || 'function'
+}
+
+function copyFolder(folder: string, copy: string): void {
+  cpSync(folder, copy, {
+    recursive: true,
+    filter: (source) => !['.git', 'node_modules/.cache', '__pycache__', '.venv'].includes(basename(source)),
+  })
 }
 
 function renamed(text: string, name: string): string {
