@@ -53,7 +53,7 @@ export interface PoolConsumer {
 export class Delivery {
   readonly record: Buffer
   /** 0: not in the inbox (direct). */
-  readonly inboxId: number
+  inboxId: number
   readonly key: string
   readonly reply: Reply | null
   /** Failed deliveries so far. */

@@ -197,7 +197,7 @@ export class Pipeline implements PoolConsumer {
     const delivery = new Delivery(record, 0, key, 0, reply, performance.now())
     delivery.onStream = onStream
     this.#queue(delivery)
-    if (reply && !this.#availabilityTimer) this.#watchAvailability(this.#settings.workerAvailabilityTimeoutMs)
+    if (!this.#availabilityTimer) this.#watchAvailability(this.#settings.workerAvailabilityTimeoutMs)
   }
 
   /** Events came into the inbox from another source. */
@@ -531,21 +531,42 @@ export class Pipeline implements PoolConsumer {
     this.#timers.add(timer)
   }
 
-  /** A caller that waits longer than it should for a free worker is told so. */
+  /** Who waits longer than it should for a free worker: a caller is told so, an event without one goes to the inbox. */
   #watchAvailability(ms: number): void {
     this.#availabilityTimer = setTimeout(() => {
       this.#availabilityTimer = undefined
       const limitMs = this.#settings.workerAvailabilityTimeoutMs + (this.#settings.batch?.timeoutMs ?? 0)
       const now = performance.now()
-      for (let oldest = this.#lanes.peek(); oldest?.reply && oldest.sinceMs + limitMs <= now; oldest = this.#lanes.peek()) {
-        this.#lanes.take()
-        this.counters.refused++
-        oldest.reply(failedAnswer(503, `No worker was free within ${limitMs} ms`))
-        this.#release(oldest)
+      const isLate = (delivery: Delivery | undefined) => delivery?.inboxId === 0 && delivery.sinceMs + limitMs <= now
+      while (isLate(this.#lanes.peek())) {
+        const late = this.#lanes.take()
+        if (!late) break
+        if (!late.reply) this.#spill(late)
+        else {
+          this.counters.refused++
+          late.reply(failedAnswer(503, `No worker was free within ${limitMs} ms`))
+          this.#release(late)
+        }
       }
       const next = this.#lanes.peek()
-      if (next?.reply) this.#watchAvailability(Math.max(1, next.sinceMs + limitMs - now))
+      if (next?.inboxId === 0) this.#watchAvailability(Math.max(1, next.sinceMs + limitMs - now))
     }, ms)
+  }
+
+  /** A direct event that nobody waits for, and no worker either, is kept on disk from now on. Its key waits until it is there. */
+  #spill(delivery: Delivery): void {
+    this.#settling++
+    this.#lanes.hold(delivery)
+    this.#parts.store.accept(this.source, delivery.record, (error, inboxId) => {
+      this.#settling--
+      // A full store: it stays in memory, where it was.
+      if (error || this.#inbox.take(inboxId, true)) {
+        if (!error) delivery.inboxId = inboxId
+        this.#lanes.untake(delivery)
+      } else this.#release(delivery)
+      this.#tellIdle()
+      this.#askPump()
+    })
   }
 
   #isIdle(): boolean {

@@ -1,9 +1,10 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
+import { writeFileSync } from 'node:fs'
 import { needs } from '../support/packages.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-async function rigOf(t: import('ava').ExecutionContext): Promise<ProcessorRig> {
+async function rigOf(t: ExecutionContext): Promise<ProcessorRig> {
   const rig = await ProcessorRig.open(tempDir(t))
   t.teardown(() => rig.close())
   return rig
@@ -78,7 +79,7 @@ module.exports.handler = async (context, event) => {
   await Promise.all(Array.from({ length: 9 }, () => rig.publish('a', 'x')))
   await rig.until(() => workersOf(rig).ready === 3)
   t.is(workersOf(rig).inFlight, 3)
-  ;(await import('node:fs')).writeFileSync(gate, '')
+  writeFileSync(gate, '')
   await rig.until(async () => (await rig.rows('out')).length === 9)
   await rig.until(() => workersOf(rig).ready === 1)
   t.is(workersOf(rig).restarts, 0)
@@ -130,4 +131,77 @@ def handler(context, event):
   await rig.publish('good', 'fine')
   await rig.until(async () => (await rig.rows('out')).includes('fine'))
   t.true(workersOf(rig).restarts >= 3)
+})
+
+test('event of QoS 0 that no worker takes in time goes to the inbox and is handled once', async (t) => {
+  const rig = await rigOf(t)
+  const gate = `${tempDir(t)}/gate`
+  const handler = `const { existsSync } = require('node:fs')
+module.exports.handler = async (context, event) => {
+  while (!existsSync(process.env.GATE)) await new Promise((r) => setTimeout(r, 10))
+  context.emit('out', event.body.toString())
+}`
+  const triggers = `    a: { kind: mqtt, concurrency: 1, orderKey: none, workerAvailabilityTimeoutMilliseconds: 50, attributes: { subscriptions: [{ topic: a, qos: 0 }] } }\n`
+  await rig.processor.activate(
+    rig.version(spec(triggers, `runtime: nodejs\n  env: [{ name: GATE, value: '${gate}' }]`), { 'main.cjs': handler }),
+  )
+  for (const body of ['1', '2', '3']) await rig.publish('a', body, 0)
+  const kept = async () => (await rig.store.ledger()).sources[0]!.accepted
+  await rig.until(async () => (await kept()) >= 2)
+  writeFileSync(gate, '')
+  await rig.until(async () => (await rig.rows('out')).length === 3)
+  t.deepEqual((await rig.rows('out')).toSorted(), ['1', '2', '3'])
+  t.like(rig.processor.status()[0]!.triggers[0]!, { received: 3, handled: 3, refused: 0, buried: 0 })
+})
+
+test('static allocation gives each order key to one worker', async (t) => {
+  const rig = await rigOf(t)
+  const handler = `const seen = new Map()
+export function handler(context, event) {
+  const n = (seen.get(event.topic) ?? 0) + 1
+  seen.set(event.topic, n)
+  context.emit('out', event.topic + ' ' + n)
+}`
+  await rig.processor.activate(
+    rig.version(spec(`    a: ${mqtt('#', 'numWorkers: 3, workerAllocationMode: static,')}\n`), { 'main.mjs': handler }),
+  )
+  const topics = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+  const rounds = [1, 2, 3, 4, 5]
+  for (const _ of rounds) await Promise.all(topics.map((topic) => rig.publish(topic, 'x')))
+  await rig.until(async () => (await rig.rows('out')).length === topics.length * rounds.length)
+  const expected = topics.flatMap((topic) => rounds.map((n) => `${topic} ${n}`))
+  t.deepEqual((await rig.rows('out')).toSorted(), expected.toSorted())
+})
+
+test('versions that change under load lose no event and keep none twice', async (t) => {
+  const rig = await rigOf(t)
+  const version = (n: number) =>
+    rig.version(spec(`    a: ${mqtt('#', 'numWorkers: 2,')}\n`), {
+      'main.mjs': `export async function handler(context, event) {
+  await new Promise((r) => setTimeout(r, 2))
+  context.emit('out', event.body.toString() + ' by ${n}')
+}`,
+    })
+  await rig.processor.activate(version(0))
+  const sent: string[] = []
+  let isOver = false
+  const load = (async () => {
+    while (!isOver) {
+      const body = `e${sent.length}`
+      sent.push(body)
+      await rig.publish(`t/${sent.length % 7}`, body)
+    }
+  })()
+  for (let n = 1; n <= 4; n++) {
+    await rig.processor.activate(version(n))
+    await rig.until(async () => (await rig.rows('out')).some((row) => row.endsWith(`by ${n}`)))
+  }
+  isOver = true
+  await load
+  await rig.until(async () => (await rig.rows('out')).length >= sent.length)
+  const bodies = (await rig.rows('out')).map((row) => row.split(' ')[0]!)
+  t.deepEqual(bodies.toSorted(), sent.toSorted())
+  const { sources } = await rig.store.ledger()
+  t.like(sources[0]!, { accepted: sent.length, dead: 0 })
+  t.is(rig.processor.status()[0]!.workers.restarts, 0)
 })
