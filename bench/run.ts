@@ -1,6 +1,7 @@
 /** `npm run bench -- ring`: runs benchmarks by name, or lists them. Each exports `run()` and prints a ratio against a reference of the same run. */
 const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   ring: () => import('./ring.ts'),
+  guests: () => import('./guests.ts'),
   native: () => import('./native.ts'),
   ingest: () => import('./ingest.ts'),
   pipeline: () => import('./pipeline.ts'),
