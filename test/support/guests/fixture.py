@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import time
 
@@ -98,6 +99,8 @@ def handle(context, event):
         elif step == "spin":
             while True:
                 pass
+        elif step == "backtrack":
+            re.match("(a+)+$", "a" * 100 + "b")
         elif step == "wait":
             while not os.path.exists(rest):
                 time.sleep(0.001)
