@@ -15,3 +15,16 @@ export function topicFilterFault(filter: string): string | null {
   }
   return null
 }
+
+/** Whether some topic matches both. A topic that begins with `$` is not matched by a wildcard in its first level. */
+export function filtersOverlap(one: string, other: string): boolean {
+  const a = one.split('/')
+  const b = other.split('/')
+  const isWild = (level: string | undefined) => level === '+' || level === '#'
+  if ((isWild(a[0]) && b[0]!.startsWith('$')) || (isWild(b[0]) && a[0]!.startsWith('$'))) return false
+  for (let i = 0; ; i++) {
+    if (a[i] === '#' || b[i] === '#') return true
+    if (a[i] === undefined || b[i] === undefined) return a[i] === b[i]
+    if (a[i] !== b[i] && a[i] !== '+' && b[i] !== '+') return false
+  }
+}

@@ -1,11 +1,12 @@
-import type { IClientOptions, IClientPublishOptions, IConnackPacket, IDisconnectPacket, MqttClient } from 'mqtt'
+import type { IClientOptions, IClientPublishOptions, IConnackPacket, IDisconnectPacket, ISubscriptionMap, MqttClient } from 'mqtt'
 import type { Duplex } from 'node:stream'
-import type { MqttSubscription } from '../../config/function-config.ts'
 import { type DunlinError, ResourceError } from '../../runtime/base/errors.ts'
 import type { InboundIds } from '../broker/inbound-ids.ts'
 import { Acknowledger } from './mqtt-acknowledger.ts'
+import { Copies } from './mqtt-copies.ts'
 import { MqttLane } from './mqtt-lane.ts'
 import type { PublishPacket } from './mqtt-publish-packet.ts'
+import type { AskedSubscription } from './mqtt-subscriptions.ts'
 
 /** From the first byte sent to the broker's answer to the subscriptions. */
 const CONNECT_TIMEOUT_MS = 20_000
@@ -16,7 +17,9 @@ const DISCONNECT = Buffer.from([0xe0, 0])
 
 export interface SessionParts {
   readonly options: IClientOptions & { readonly clientId: string; readonly protocolVersion: 4 | 5 }
-  readonly subscriptions: readonly MqttSubscription[]
+  readonly subscriptions: readonly AskedSubscription[]
+  /** Filters that the broker's session may still hold and must not. */
+  readonly giveUp: readonly string[]
   readonly ids: InboundIds
   readonly receiveMaximum: number
   readonly messageBytesMax: number
@@ -42,6 +45,7 @@ export class MqttSession {
   readonly #parts: SessionParts
   readonly #client: MqttClient
   readonly #acknowledger: Acknowledger
+  readonly #copies: Copies
   readonly #timer: NodeJS.Timeout
   readonly #waiting = new Set<(error: Error) => void>()
   #lane!: MqttLane
@@ -61,6 +65,7 @@ export class MqttSession {
     // What ends it is told by `ended` as well.
     this.subscribed.catch(() => {})
     this.#parts = parts
+    this.#copies = new Copies(parts.subscriptions)
     const { clientId, protocolVersion } = parts.options
     this.#acknowledger = new Acknowledger({
       clientId,
@@ -88,7 +93,7 @@ export class MqttSession {
         ),
       ),
     )
-    this.#client.on('connect', (connack) => this.#subscribe(connack))
+    this.#client.on('connect', (connack) => void this.#subscribe(connack))
   }
 
   get isSubscribed(): boolean {
@@ -112,7 +117,7 @@ export class MqttSession {
       this.#waiting.add(reject)
       this.#client.publish(topic, payload, options, (error) => {
         this.#waiting.delete(reject)
-        if (error) reject(error)
+        if (error) reject(this.#state === 'subscribed' ? error : (this.#endedWith ?? lost('The connection ended')))
         else resolve()
       })
     })
@@ -120,7 +125,7 @@ export class MqttSession {
 
   #makeLane(transport: Duplex, version: 4 | 5): MqttLane {
     return new MqttLane(transport, version, this.#parts.messageBytesMax, {
-      publish: (packet) => this.#acknowledger.publish(packet),
+      publish: (packet) => (this.#copies.isCopy(packet) ? this.#acknowledger.drop(packet) : this.#acknowledger.publish(packet)),
       release: (messageId) => this.#acknowledger.release(messageId),
       tooLarge: (packet, bytes) => {
         this.#parts.onTooLarge(packet.topic, bytes)
@@ -129,21 +134,40 @@ export class MqttSession {
     })
   }
 
-  /** Each time: a broker that lost its sessions would give nothing, and nobody would know. MQTT 5 spares the retained messages. */
-  #subscribe({ sessionPresent }: IConnackPacket): void {
-    const { subscriptions, ids, options } = this.#parts
+  /** Each time: a broker that lost its sessions would give nothing, and nobody would know. */
+  async #subscribe({ sessionPresent, properties }: IConnackPacket): Promise<void> {
+    const { subscriptions, giveUp, ids, options } = this.#parts
     // The broker's packet ids begin anew.
     if (!sessionPresent) ids.forget(options.clientId)
-    const filters = Object.fromEntries(subscriptions.map(({ topic, qos }) => [topic, { qos, rh: topic.startsWith('$share/') ? 0 : 1 }]))
-    this.#client.subscribe(filters as Parameters<MqttClient['subscribe']>[0], (error, granted) => {
-      const refused = granted?.find(({ qos }) => Number(qos) >= REFUSED)
-      if (refused) return this.#leave(lost(`The broker refused the subscription to "${refused.topic}"`))
-      if (error) return this.#end(lost(`The broker did not take the subscriptions: ${error.message}`, error))
-      if (this.#state !== 'connecting') return
-      clearTimeout(this.#timer)
-      this.#state = 'subscribed'
-      this.#resolveSubscribed()
-    })
+    try {
+      if (sessionPresent && giveUp.length > 0) await this.#client.unsubscribeAsync([...giveUp])
+      const hasIds = options.protocolVersion === 5 && properties?.subscriptionIdentifiersAvailable !== false
+      const plain = subscriptions.filter(({ id }) => id === null || !hasIds)
+      const requests = [
+        this.#request(plain, null),
+        ...subscriptions.filter((one) => !plain.includes(one)).map((one) => this.#request([one], one.id)),
+      ]
+      await Promise.all(requests)
+    } catch (error) {
+      return this.#end(lost(`The broker did not take the subscriptions: ${(error as Error).message}`, error))
+    }
+    if (this.#state !== 'connecting') return
+    clearTimeout(this.#timer)
+    this.#state = 'subscribed'
+    this.#resolveSubscribed()
+  }
+
+  /** Rejects when the broker refuses one. MQTT 5 spares the retained messages of those that it had already. */
+  async #request(subscriptions: readonly AskedSubscription[], id: number | null): Promise<void> {
+    if (subscriptions.length === 0) return
+    const filters: ISubscriptionMap = {}
+    for (const { topic, qos } of subscriptions) filters[topic] = { qos, rh: topic.startsWith('$share/') ? 0 : 1 }
+    const granted = await this.#client.subscribeAsync(
+      filters,
+      id === null ? undefined : { qos: 0, properties: { subscriptionIdentifier: id } },
+    )
+    const refused = granted.find(({ qos }) => Number(qos) >= REFUSED)
+    if (refused) throw new ResourceError('mqtt-refused', `it refused "${refused.topic}" (reason ${refused.qos})`)
   }
 
   #take(packet: PublishPacket, done: (error: Error | null) => void): void {

@@ -6,10 +6,13 @@ import type { Logger } from '../../runtime/base/log.ts'
 import type { Trigger, TriggerContext } from '../../runtime/functions/trigger.ts'
 import { InboundIds } from '../broker/inbound-ids.ts'
 import type { Marks } from './marks.ts'
+import type { Answer } from '../../runtime/dispatch/delivery.ts'
 import { eventOf } from './mqtt-event.ts'
 import { clientIdOf, loginOf } from './mqtt-login.ts'
 import type { PublishPacket } from './mqtt-publish-packet.ts'
 import { MqttSession } from './mqtt-session.ts'
+import { Results, resultsOf } from './mqtt-results.ts'
+import { type AskedSubscription, planSubscriptions, SessionFilters } from './mqtt-subscriptions.ts'
 import { openTransport, readBrokerFiles } from './mqtt-transport.ts'
 import type { TriggerOf } from './registry.ts'
 
@@ -31,7 +34,9 @@ export class OutsideMqttTrigger implements Trigger {
   readonly #logger: Logger
   readonly #stopping = new AbortController()
   readonly #ids = new InboundIds(PACKET_IDS)
-  #session: MqttSession | undefined
+  readonly #subscriptions: readonly AskedSubscription[]
+  readonly #results: Results
+  #connection = 'connecting'
   #running: Promise<void> = Promise.resolve()
   /** What was told last, so that a broker that is away for a day is told once. */
   #told = ''
@@ -41,7 +46,9 @@ export class OutsideMqttTrigger implements Trigger {
     this.#broker = broker
     this.#context = context
     this.#marks = marks
-    this.#logger = context.logger.child({ broker: broker.urls[0] })
+    this.#logger = context.logger
+    this.#subscriptions = planSubscriptions(config.subscriptions)
+    this.#results = new Results((results, reason) => this.#logger.error({ results, reason }, 'results were not published and are lost'))
   }
 
   async start(): Promise<void> {
@@ -51,13 +58,23 @@ export class OutsideMqttTrigger implements Trigger {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#running
+    this.#results.close()
+  }
+
+  /** `connecting`, `connected`, or why there is no connection. */
+  get connection(): string {
+    return this.#connection
+  }
+
+  answered(record: Buffer, answer: Answer): void {
+    for (const result of resultsOf(record, answer, this.#broker)) this.#results.add(result)
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     const { urls } = this.#broker
     for (let failures = 0; !signal.aborted; failures++) {
       const url = urls[failures % urls.length]!
-      const wasGood = await this.#connection(url, signal)
+      const wasGood = await this.#connectOnce(url, signal)
       if (signal.aborted) return
       if (wasGood) failures = 0
       // Every broker of the list is tried before the wait grows.
@@ -66,13 +83,15 @@ export class OutsideMqttTrigger implements Trigger {
   }
 
   /** From connecting to the end of the connection; whether it was good for something. */
-  async #connection(url: string, signal: AbortSignal): Promise<boolean> {
+  async #connectOnce(url: string, signal: AbortSignal): Promise<boolean> {
     const sinceMs = performance.now()
     try {
       const session = await this.#connect(url, signal)
       await session.subscribed
       this.#told = ''
+      this.#connection = 'connected'
       this.#logger.info({ url }, 'subscribed at the outside broker')
+      this.#results.connected(({ topic, payload, options }) => session.publish(topic, payload, options))
       const error = await session.ended
       if (!signal.aborted) this.#tell(url, 'the connection to the outside broker ended', error)
       return session.hasCommitted || performance.now() - sinceMs > GOOD_AFTER_MS
@@ -80,7 +99,7 @@ export class OutsideMqttTrigger implements Trigger {
       if (!signal.aborted) this.#tell(url, 'no connection to the outside broker', error)
       return false
     } finally {
-      this.#session = undefined
+      this.#results.disconnected()
     }
   }
 
@@ -92,13 +111,17 @@ export class OutsideMqttTrigger implements Trigger {
       clientIdOf(this.#broker, this.#context.functionName, this.#config.name, this.#marks),
     ])
     signal.throwIfAborted()
+    const filters = new SessionFilters(this.#marks, clientId)
+    const wanted = this.#subscriptions.map(({ topic }) => topic)
+    const giveUp = await filters.begin(wanted)
+    signal.throwIfAborted()
     const transport = await openTransport(url, files, this.#broker)
-    const session = this.#open(MqttClient, transport, { clientId, ...login })
+    const session = this.#open(MqttClient, transport, { clientId, ...login }, giveUp)
     const finish = () => session.finish()
     signal.addEventListener('abort', finish, { once: true })
     void session.ended.then(() => signal.removeEventListener('abort', finish))
     if (signal.aborted) finish()
-    this.#session = session
+    void session.subscribed.then(() => filters.done(wanted)).catch(() => {})
     return session
   }
 
@@ -106,6 +129,7 @@ export class OutsideMqttTrigger implements Trigger {
     Client: typeof MqttClient,
     transport: Awaited<ReturnType<typeof openTransport>>,
     login: { clientId: string; username?: string; password?: string },
+    giveUp: readonly string[],
   ): MqttSession {
     const { protocolVersion, cleanSession, keepAliveSeconds, receiveMaximum, messageBytesMax } = this.#broker
     return new MqttSession(Client, transport, {
@@ -116,7 +140,8 @@ export class OutsideMqttTrigger implements Trigger {
         keepalive: keepAliveSeconds,
         ...(protocolVersion === 5 ? { properties: { receiveMaximum, sessionExpiryInterval: this.#sessionExpirySeconds() } } : {}),
       },
-      subscriptions: this.#config.subscriptions,
+      subscriptions: this.#subscriptions,
+      giveUp,
       ids: this.#ids,
       receiveMaximum,
       messageBytesMax,
@@ -156,6 +181,7 @@ export class OutsideMqttTrigger implements Trigger {
   /** The same trouble is told once until a connection has been good. */
   #tell(url: string, what: string, error: unknown): void {
     const text = describeError(error)
+    this.#connection = text.split('\n')[0]!
     if (`${what} ${text}` === this.#told) return
     this.#told = `${what} ${text}`
     this.#logger.warn({ url, error: text }, `${what}; trying again`)

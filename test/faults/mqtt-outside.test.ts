@@ -35,41 +35,44 @@ for (const version of [4, 5] as const) {
     test.serial,
     'mosquitto',
     'mosquitto_pub',
-  )(`an outside broker (MQTT ${version}) that restarts ${ROUNDS} times under load loses no message, and only what it had not seen acknowledged comes twice`, async (t) => {
-    const directory = tempDir(t)
-    const mosquitto = await Mosquitto.prepare(directory)
-    const rig = await ProcessorRig.open(directory)
-    t.teardown(async () => {
-      await rig.close()
-      await mosquitto.stop()
-    })
-    await rig.processor.activate(rig.version(spec(mosquitto.port, version), EMIT))
-    const subscribed = mosquitto.said(/Sending SUBACK to device/)
-    await mosquitto.start()
-    await subscribed
-    const acked = new Set<string>()
-    let resent = 0
-    for (let round = 0; round < ROUNDS; round++) {
-      const had = (await rig.rows('out')).length
-      const sending = sendReadings(mosquitto.port, 'pumps/a', payloads(round))
-      await rig.until(async () => (await rig.rows('out')).length > had + 10)
-      await mosquitto.stop()
+  )(
+    `an outside broker (MQTT ${version}) that restarts ${ROUNDS} times under load loses no message, and only what it had not seen acknowledged comes twice`,
+    async (t) => {
+      const directory = tempDir(t)
+      const mosquitto = await Mosquitto.prepare(directory)
+      const rig = await ProcessorRig.open(directory)
+      t.teardown(async () => {
+        await rig.close()
+        await mosquitto.stop()
+      })
+      await rig.processor.activate(rig.version(spec(mosquitto.port, version), EMIT))
+      const subscribed = mosquitto.said(/Sending SUBACK to device/)
       await mosquitto.start()
-      const sent = await sending
-      for (const payload of sent.acked) acked.add(payload)
-      resent += sent.resent.size
-    }
-    t.is(acked.size, ROUNDS * PER_ROUND)
-    await rig.until(async () => new Set(await rig.rows('out')).size >= acked.size)
-    const rows = await rig.rows('out')
-    const seen = new Set(rows)
-    t.deepEqual(
-      [...acked].filter((payload) => !seen.has(`pumps/a ${payload}`)),
-      [],
-    )
-    const twice = rows.length - seen.size
-    const mayBe = mosquitto.cutOff(CLIENT) + resent
-    t.log(`${acked.size} acknowledged, 0 lost, ${twice} twice, at most ${mayBe}: ${resent} sent again by the publisher`)
-    t.true(twice <= mayBe)
-  })
+      await subscribed
+      const acked = new Set<string>()
+      let resent = 0
+      for (let round = 0; round < ROUNDS; round++) {
+        const had = (await rig.rows('out')).length
+        const sending = sendReadings(mosquitto.port, 'pumps/a', payloads(round))
+        await rig.until(async () => (await rig.rows('out')).length > had + 10)
+        await mosquitto.stop()
+        await mosquitto.start()
+        const sent = await sending
+        for (const payload of sent.acked) acked.add(payload)
+        resent += sent.resent.size
+      }
+      t.is(acked.size, ROUNDS * PER_ROUND)
+      await rig.until(async () => new Set(await rig.rows('out')).size >= acked.size)
+      const rows = await rig.rows('out')
+      const seen = new Set(rows)
+      t.deepEqual(
+        [...acked].filter((payload) => !seen.has(`pumps/a ${payload}`)),
+        [],
+      )
+      const twice = rows.length - seen.size
+      const mayBe = mosquitto.cutOff(CLIENT) + resent
+      t.log(`${acked.size} acknowledged, 0 lost, ${twice} twice, at most ${mayBe}: ${resent} sent again by the publisher`)
+      t.true(twice <= mayBe)
+    },
+  )
 }
