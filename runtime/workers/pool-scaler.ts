@@ -72,6 +72,8 @@ export class PoolScaler {
         this.#idle.delete(idlest!.slot)
         this.#options.shrink(idlest!.slot)
         break
+      case 'keep':
+        break
     }
     this.#plan(now, waits)
   }
