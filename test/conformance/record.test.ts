@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { AT, RECORD_HEADER_BYTES } from '../../runtime/event/record.ts'
+import { guestClassPath } from '../../runtime/workers/java/class-path.ts'
+import { needs } from '../support/packages.ts'
 import { RingPair } from '../support/ring-pair.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { encodeVector, readVectors } from './record/vector.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
@@ -34,5 +37,19 @@ test('record vectors are read and written alike by the Python guest', async (t) 
     here('../../runtime/shared-memory/guests/python'),
     here('./record'),
   ])
+  t.is(Number(stdout), readVectors().length)
+})
+
+needs(
+  test,
+  'java',
+  'javac',
+)('record vectors are read and written alike by the Java guest', async (t) => {
+  const guest = await guestClassPath()
+  const classes = tempDir(t)
+  const run = promisify(execFile)
+  // In the guest's own package, to reach what reads and writes records.
+  await run('javac', ['-nowarn', '-d', classes, '-cp', guest, here('./record/CheckVectors.java')])
+  const { stdout } = await run('java', ['-cp', `${guest}:${classes}`, 'dunlin.guest.CheckVectors', here('./record')])
   t.is(Number(stdout), readVectors().length)
 })

@@ -12,7 +12,7 @@ from dunlin_guest import memory as shared
 from dunlin_guest import record, ring
 from dunlin_guest.event import RingEvent
 
-RING_BYTES = 4096
+RING_BYTES = 8192
 fd = os.memfd_create("vectors")
 os.ftruncate(fd, 4096 + 2 * RING_BYTES)
 struct.pack_into("<IIII", mmap.mmap(fd, 0), 0, shared.MAGIC, shared.VERSION, RING_BYTES, RING_BYTES)
