@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { needs } from '../support/packages.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
@@ -264,4 +266,20 @@ withRig('java without a JDK says what to do', async (t, rig) => {
     rig.processor.activate(rig.version(spec(), main('return null;'))),
   )
   t.regex(error.cause?.hint ?? '', /install a JDK/)
+})
+
+withRig('java example emits the mean of each ten readings of a topic, over versions', async (t, rig) => {
+  const example = path.join(import.meta.dirname, '../../examples/java-average')
+  const files = Object.fromEntries(['Average.java', 'function.yaml'].map((name) => [name, readFileSync(path.join(example, name), 'utf8')]))
+  await rig.processor.activate(rig.version(files['function.yaml']!, files))
+  const readings = (from: number, to: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: to - from + 1 }, (_, i) => rig.publish('sensors/room', `{"value": ${from + i}}`)))
+  await readings(1, 7)
+  await rig.publish('sensors/other', '{"unit": "C"}')
+  await rig.until(async () => (await rig.store.ledger()).sources[0]?.delivered === 8)
+  await rig.processor.activate(rig.version(files['function.yaml']!, files))
+  await readings(8, 12)
+  await rig.until(async () => (await rig.store.ledger()).sources[0]?.delivered === 13)
+  const rows = (await rig.rows('averages')).map((row) => JSON.parse(row) as unknown)
+  t.deepEqual(rows, [{ topic: 'sensors/room', mean: 5.5 }])
 })
