@@ -1,6 +1,3 @@
-import { accessSync, constants, existsSync } from 'node:fs'
-import { resolve, sep } from 'node:path'
-import { spawn } from 'node:child_process'
 import { codeOf, FunctionError } from '../../base/errors.ts'
 import type { Delivery } from '../../dispatch/delivery.ts'
 import { bodyOf } from '../../event/event-writer.ts'
@@ -13,6 +10,8 @@ import { forwardLines } from '../output-lines.ts'
 import type { Runtime, TriggerInfo, Worker, WorkerOptions } from '../worker.ts'
 import { CLOUDEVENTS_BATCH, cloudEventsBatch } from './cloud-events-batch.ts'
 import { eventEnvironment } from './event-environment.ts'
+import { spawnPiped, type PipedChild } from './piped-child.ts'
+import { findProgram } from './program.ts'
 
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 /** What a program has started and left behind gets so long to write the rest of its output. */
@@ -57,23 +56,11 @@ class ShellWorker implements Worker {
     this.#inFlight.forEach(visit)
   }
 
-  /** Finds the program: a file of the bundle (which must be executable), else a name on the PATH. */
   async start(): Promise<void> {
     const { config, directory } = this.#options.function
-    const file = resolve(directory, config.handler)
-    if (file.startsWith(resolve(directory) + sep) && existsSync(file)) {
-      try {
-        accessSync(file, constants.X_OK)
-      } catch (error) {
-        throw new FunctionError('handler-not-executable', `Cannot run "${config.handler}": it is not executable`, {
-          cause: error,
-          hint: `chmod +x ${config.handler}`,
-        })
-      }
-      this.#command = file
-    } else if (!config.handler.includes('/')) this.#command = config.handler
-    else throw new FunctionError('handler-not-found', `Cannot find the program "${config.handler}" in the bundle`)
-    this.#arguments = (config.runtimeAttributes['arguments'] as readonly string[] | undefined) ?? []
+    const { command, args } = findProgram(config.handler, directory)
+    this.#command = command
+    this.#arguments = [...args, ...((config.runtimeAttributes['arguments'] as readonly string[] | undefined) ?? [])]
     this.#headers = (config.runtimeAttributes['responseHeaders'] as Record<string, string> | undefined) ?? {}
   }
 
@@ -156,13 +143,20 @@ class ShellWorker implements Worker {
     for (const delivery of batch) this.#inFlight.add(this.#nextTicket++, delivery)
     const group = this.#freeGroups.pop() ?? childGroups.make('shell')
     const { command, args } = group.commandOf(this.#command, this.#arguments)
-    const child = spawn(command, args, { cwd: directory, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
-    group.add(child.pid)
     this.#children.set(ticket, group)
+    let started: PipedChild
+    try {
+      started = spawnPiped(command, args, { cwd: directory, env, detached: true })
+    } catch (error) {
+      process.nextTick(() => this.#answer(ticket, batch, 500, EMPTY, `Cannot run the program: ${(error as Error).message}`))
+      return
+    }
+    const { child, stdin, stdout, stderr, closed } = started
+    group.add(child.pid)
     const output: Buffer[] = []
     let outputBytes = 0
     let failure = ''
-    child.stdout.on('data', (chunk: Buffer) => {
+    stdout.on('data', (chunk: Buffer) => {
       outputBytes += chunk.length
       if (outputBytes <= OUTPUT_BYTES_MAX) output.push(chunk)
       else if (failure === '') {
@@ -171,13 +165,13 @@ class ShellWorker implements Worker {
       }
     })
     let lastError = ''
-    forwardLines(child.stderr, (line) => {
+    forwardLines(stderr, (line) => {
       lastError = line
       this.#options.host.log(30, line, '')
     })
     // A program that does not read its input closes the pipe: that is its right.
-    child.stdin.on('error', () => {})
-    child.stdin.end(input)
+    stdin.on('error', () => {})
+    stdin.end(input)
     child.on('error', (error) => {
       this.#setFree(ticket)
       const reason = codeOf(error) === 'ENOENT' ? `there is no program "${config.handler}"` : error.message
@@ -186,7 +180,8 @@ class ShellWorker implements Worker {
     // It may have left somebody behind who holds its output open.
     let lastOutput: NodeJS.Timeout | undefined
     child.once('exit', () => (lastOutput = setTimeout(() => group.kill(), LAST_OUTPUT_MS)))
-    child.on('close', (code, signal) => {
+    void closed.then(() => {
+      const { exitCode: code, signalCode: signal } = child
       clearTimeout(lastOutput)
       group.kill()
       this.#setFree(ticket)
