@@ -1,10 +1,13 @@
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { connectAsync, type MqttClient } from 'mqtt'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { Mosquitto } from '../support/mosquitto.ts'
 import { needs } from '../support/packages.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { TestCa } from '../support/test-ca.ts'
 
 const EMIT = { 'main.mjs': `export const handler = (context, event) => context.emit('out', event.topic + ' ' + Buffer.from(event.body))` }
 
@@ -228,3 +231,57 @@ withMosquitto('a filter that a new version has no more is given up at the broker
   await rig.until(async () => (await rig.rows('out')).includes('b 1'))
   t.deepEqual(await rig.rows('out'), ['b 1'])
 })
+
+for (const scheme of ['mqtts', 'wss'] as const) {
+  withMosquitto(
+    `a broker that asks for a client certificate is reached over ${scheme}, and one without a good certificate is not`,
+    async (t) => {
+      const directory = tempDir(t)
+      const ca = await TestCa.make()
+      const [server, device] = [await ca.server(), await ca.device('pump-1')]
+      const write = (name: string, text: string) => {
+        const file = path.join(directory, name)
+        writeFileSync(file, text)
+        return file
+      }
+      const caFile = write('ca.pem', ca.certificate)
+      const files = [
+        write('server.pem', server.certificate),
+        write('server.key', server.key),
+        write('device.pem', device.certificate),
+        write('device.key', device.key),
+      ]
+      const mosquitto = await Mosquitto.prepare(directory, [
+        ...(scheme === 'wss' ? ['protocol websockets'] : []),
+        `cafile ${caFile}`,
+        `certfile ${files[0]}`,
+        `keyfile ${files[1]}`,
+        'require_certificate true',
+        'use_identity_as_username true',
+        // mosquitto 2.0.11 does not start with WebSockets alone.
+        ...(scheme === 'wss' ? [`listener 0 ${directory}/mosquitto.sock`] : []),
+      ])
+      await mosquitto.start()
+      const rig = await ProcessorRig.open(directory)
+      t.teardown(async () => {
+        await rig.close()
+        await mosquitto.stop()
+      })
+      const connectionOf = (name: string) => rig.processor.status().find((fn) => fn.name === name)!.triggers[0]!.connection
+      const url = `${scheme}://localhost:${mosquitto.port}`
+      const version = (name: string, attributes: string) =>
+        rig.version(spec(0, `subscriptions: [{ topic: a }], ${attributes}`, name).replace('mqtt://127.0.0.1:0', url), EMIT)
+      await rig.processor.activate(version('good', `caFile: ${caFile}, certFile: ${files[2]}, keyFile: ${files[3]}`))
+      await rig.processor.activate(version('stranger', `certFile: ${files[2]}, keyFile: ${files[3]}`))
+      await rig.processor.activate(version('missing', `caFile: ${directory}/none.pem`))
+      await rig.until(() => connectionOf('good') === 'connected')
+      await rig.until(() => /certificate/.test(connectionOf('stranger') ?? ''))
+      await rig.until(() => /Cannot read .*none\.pem/.test(connectionOf('missing') ?? ''))
+      const publisher = await connectAsync(url, { ca: ca.certificate, cert: device.certificate, key: device.key })
+      await publisher.publishAsync('a', '1', { qos: 1 })
+      await publisher.endAsync()
+      await rig.until(async () => (await rig.rows('out')).includes('a 1'))
+      t.true(mosquitto.log.some((line) => / as dunlin-.*u'pump-1'/.test(line)))
+    },
+  )
+}
