@@ -2,17 +2,15 @@
  * kill -9 of a worker at every crash point of the protocol (docs/ring.md), on a real store: the event is given again, counted where it had
  * been begun, and what is in the streams, the state and the ledger is as if nothing had happened.
  */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { useCrashGuest } from '../support/guests/crash-guest.ts'
 import { forEachKind } from '../support/guests/for-each-guest.ts'
 import { fixtureVersion } from '../support/guests/guest-kinds.ts'
 import { needs } from '../support/packages.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
-
-const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
 const TRIGGER = `  retry: { first: 1ms, max: 1s }
   triggers:
@@ -54,14 +52,8 @@ const POINTS = {
 for (const [point, attempt] of Object.entries(POINTS)) {
   needs(test.serial, 'python3')(`worker killed at ${point} loses no event and doubles none`, async (t) => {
     await withRig(t, async (rig, directory) => {
-      const python = path.join(directory, 'python')
-      writeFileSync(python, `#!/bin/sh\nexec python3 -B "${here('../support/guests/crash_guest.py')}"\n`, { mode: 0o755 })
-      process.env['DUNLIN_PYTHON'] = python
-      t.teardown(() => delete process.env['DUNLIN_PYTHON'])
-      const env = `  env: [{ name: CRASH_AT, value: ${point} }, { name: GUEST_PATH, value: ${here('../../runtime/shared-memory/guests/python')} }]`
-      await rig.processor.adopt(
-        rig.version(`metadata: { name: f }\nspec:\n  runtime: python\n  handler: main:handler\n${env}\n${TRIGGER}`, {}),
-      )
+      const spec = `metadata: { name: f }\nspec:\n${useCrashGuest(t, directory, point)}\n${TRIGGER}`
+      await rig.processor.adopt(rig.version(spec, {}))
       await Promise.all(['before', 'crash', 'after'].map((body) => rig.publish('in/1', body)))
       await settled(rig, 3)
       const rows = await rig.rows('out')

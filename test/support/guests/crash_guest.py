@@ -1,7 +1,8 @@
-"""A guest that keeps the protocol and kills itself at the crash point that CRASH_AT names (docs/ring.md, "Crash points").
+"""A guest that keeps the protocol and kills itself at the crash point that CRASH_AT names (docs/ring.md, "Crash points"), or breaks it
+there in the way that CRASH_AT names (U19) and stays, so that somebody must end it.
 
 It has the real ring code at hand and handles one event after the other: emits the body and the attempt to `out`, remembers the body in the state,
-and answers. Only an event with the body `crash` crashes, at its first attempt.
+and answers. Only an event with the body `crash` crashes, at its first attempt. Its process number is in the file `pid`.
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 import signal
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.environ["GUEST_PATH"])
 from dunlin_guest import record
@@ -18,7 +20,9 @@ from dunlin_guest.ring import Outbox, Reader
 
 POINT = os.environ["CRASH_AT"]
 DIED = "died"
-memory = Memory(int(os.environ["DUNLIN_MEMORY_FD"]))
+open("pid", "w").write(str(os.getpid()))
+FD = int(os.environ["DUNLIN_MEMORY_FD"])
+memory = Memory(FD)
 doorbell = Doorbell(int(os.environ["DUNLIN_DOORBELL_FD"]))
 bodies = Bodies(os.environ["DUNLIN_BODY_DIR"])
 reader = Reader(memory, doorbell, bodies)
@@ -66,10 +70,59 @@ def half_body():
     _write_fully(fd, bytes(500_000))
 
 
+def put(at, *words):
+    """u32 words at a byte of the mapping."""
+    struct.pack_into(f"<{len(words)}I", memory.map, at, *words)
+
+
+def written():
+    return memory.words[PRODUCER]
+
+
+def forge(size, kind=record.RESULT, head=0, body=0, publish=64):
+    at = DATA + (written() & (memory.to_agent_bytes - 1))
+    put(at, size, kind | 200 << 16, 1, 0, head, body)
+    memory.words[PRODUCER] = (written() + publish) & 0xFFFFFFFF
+
+
+def refused(change):
+    try:
+        change()
+    except OSError:
+        open("refused", "a").write("x")
+
+
+ATTACKS = {
+    "wrong-size": lambda: forge(0xFFFFFFF8),
+    "wrong-length": lambda: forge(64, head=0xFFFFFFF0, body=0x10),
+    "wrong-index": lambda: memory.words.__setitem__(PRODUCER, written() + memory.to_agent_bytes + 8),
+    "odd-index": lambda: memory.words.__setitem__(PRODUCER, written() + 4),
+    "wrong-kind": lambda: forge(64, kind=99),
+    "wrong-magic": lambda: put(0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF),
+    "agents-indices": lambda: [put(128 * line, 0xDEADBEE8) for line in (1, 2, 6)],
+    "flags-for-ever": lambda: [put(128 * line, 0xFFFFFFFF) for line in (3, 4, 7, 8)],
+    "random-everywhere": lambda: memory.map.__setitem__(slice(0, len(memory.map)), os.urandom(len(memory.map))),
+    "truncates": lambda: [refused(lambda: os.ftruncate(FD, 4096)), refused(lambda: os.ftruncate(FD, 1 << 30))],
+    "writes-past": lambda: [refused(lambda: os.pwrite(FD, b"x", len(memory.map)))],
+    "stops-reading": lambda: None,
+    "body-out-of-place": lambda: outbox.write(record.RESULT, record.EXTERNAL_BODY, 200, b"\1" + bytes(7), b"",
+                                              struct.pack("<I", 5) + b"/etc/passwd/../../../etc/passwd0" + b"\0"),
+}
+
+
+def attack():
+    ATTACKS[POINT]()
+    doorbell.ring()
+    while True:
+        time.sleep(1)
+
+
 def handle(data):
     ticket, body = data[8:16], reader.body_of(data)
     attempt = struct.unpack_from("<H", data, 58)[0]
     point = POINT if body == b"crash" and attempt == 1 else ""
+    if point in ATTACKS:
+        attack()
     if point == "event-taken":
         reader.release()
         die()
