@@ -1,7 +1,7 @@
 import type { BrokerAclRule } from '../../config/agent-config.ts'
 import type { Authorize, ClientInfo, Verb } from './contract.ts'
 import { nameFault } from './names.ts'
-import { covers } from './topic-tree.ts'
+import { covers } from '../../config/topic-filter.ts'
 
 /** Topics the agent keeps for itself. */
 const OWN_PREFIX = 'dunlin/'

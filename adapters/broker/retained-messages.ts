@@ -1,5 +1,5 @@
 import type { AedesPacket } from './aedes-internals.ts'
-import { covers } from './topic-tree.ts'
+import { covers } from '../../config/topic-filter.ts'
 
 export interface RetainedLimits {
   readonly messagesMax: number

@@ -56,19 +56,6 @@ export class TopicTree<V> {
   }
 }
 
-/** Whether everything `filter` can match is also matched by `pattern`. */
-export function covers(pattern: readonly string[], filter: readonly string[]): boolean {
-  for (let i = 0; i < pattern.length; i++) {
-    const allowed = pattern[i]!
-    if (allowed === '#') return true
-    const asked = filter[i]
-    if (asked === undefined || asked === '#') return false
-    if (allowed === '+') continue
-    if (asked !== allowed) return false
-  }
-  return filter.length === pattern.length
-}
-
 interface Node<V> {
   readonly children: Map<string, Node<V>>
   readonly values: Set<V>

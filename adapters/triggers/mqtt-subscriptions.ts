@@ -1,6 +1,5 @@
-import { filtersOverlap } from '../../config/topic-filter.ts'
+import { covers, filtersOverlap } from '../../config/topic-filter.ts'
 import type { MqttSubscription } from '../../config/function-config.ts'
-import { covers } from '../broker/topic-tree.ts'
 import type { Marks } from './marks.ts'
 
 export interface AskedSubscription extends MqttSubscription {

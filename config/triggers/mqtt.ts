@@ -1,7 +1,7 @@
 /** kind: mqtt. Messages on the device's own broker, or on an outside one that `url` names. */
 import * as v from 'valibot'
 import { shown } from '../check.ts'
-import { topicFilterFault } from '../topic-filter.ts'
+import { covers, filtersOverlap, topicFilterFault } from '../topic-filter.ts'
 import { common, triggerKind, type TriggerBase, type TriggerCompile } from './common.ts'
 import { compileOutside, isOutside, outsideAttributes, qos, urlField, type OutsideBroker } from './outside-broker.ts'
 
@@ -65,6 +65,7 @@ export const mqtt = triggerKind({
     const subscriptions = given.map(({ topic, qos: level }) => ({ topic, qos: level as 0 | 1 | 2 }))
     if (isOutside(url)) {
       const outside = compileOutside(url, login, client, context.checker, context.path)
+      if (outside?.protocolVersion === 4) addOverlapNotices(subscriptions, context)
       return outside && { ...base, kind: 'mqtt', subscriptions, outside }
     }
     const before = context.checker.problems.count
@@ -73,6 +74,20 @@ export const mqtt = triggerKind({
     return context.checker.problems.count === before ? { ...base, kind: 'mqtt', subscriptions, outside: null } : null
   },
 })
+
+/** In MQTT 5 the broker tells which filter a message is for; in MQTT 3.1.1 a copy cannot be told from a message that is alike. */
+function addOverlapNotices(subscriptions: readonly MqttSubscription[], { notices, path }: TriggerCompile): void {
+  for (const [index, { topic, qos: level }] of subscriptions.entries()) {
+    const before = subscriptions.slice(0, index).find((other) => {
+      if (topic.startsWith('$share/') || other.topic.startsWith('$share/') || !filtersOverlap(topic, other.topic)) return false
+      const [a, b] = [topic.split('/'), other.topic.split('/')]
+      return !(covers(b, a) && other.qos >= level) && !(covers(a, b) && level >= other.qos)
+    })
+    if (before === undefined) continue
+    const sentence = `overlaps "${before.topic}": a broker of MQTT 3.1.1 may send a message that matches both twice; protocolVersion: 5 prevents it`
+    notices.add([...path, 'attributes', 'subscriptions', index], sentence)
+  }
+}
 
 function checkLocal(subscriptions: readonly MqttSubscription[], { checker, path }: TriggerCompile): void {
   for (const [index, { topic }] of subscriptions.entries()) {

@@ -66,7 +66,7 @@ export const outsideAttributes = {
   /** Default 1000: as many messages share commits. */
   receiveMaximum: v.optional(integer({ min: 1, max: 65_535 })),
   /** Default 4 MiB: a larger message is acknowledged, dropped and told in the log, for it would come for ever. */
-  maxMessageSize: v.optional(size({ min: 1024, max: 32 * MiB })),
+  maxMessageSize: v.optional(size({ min: MiB / 8, max: 32 * MiB })),
   usernameFile: v.optional(file),
   passwordFile: v.optional(file),
   /** PEM, beside or instead of the system's own authorities. */

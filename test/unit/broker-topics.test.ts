@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { covers, TopicTree } from '../../adapters/broker/topic-tree.ts'
+import { TopicTree } from '../../adapters/broker/topic-tree.ts'
+import { covers } from '../../config/topic-filter.ts'
 import { isLoopback, nameFault } from '../../adapters/broker/names.ts'
 
 /** [filter, topic, matches], MQTT 3.1.1 section 4.7. */

@@ -331,6 +331,17 @@ test('what is wrong with an outside broker is told with its place, and never the
   t.is(attributes('resultTopic: a/+').path, 'spec.triggers.a.attributes.resultTopic')
 })
 
+test('filters that overlap in part are noticed where MQTT 3.1.1 cannot tell copies', (t) => {
+  const notices = (version: number) =>
+    parse(
+      withTrigger(
+        `kind: mqtt\nurl: mqtt://b\nattributes: {protocolVersion: ${version}, subscriptions: [{topic: a/#}, {topic: a/b}, {topic: +/c}, {topic: d}]}`,
+      ),
+    ).notices.filter((notice) => notice.includes('overlaps "a/#"'))
+  t.is(notices(4).length, 1)
+  t.is(notices(5).length, 0)
+})
+
 test('what only an outside broker needs is answered with a notice on the own one', (t) => {
   const { notices } = parse(withTrigger('kind: mqtt\nusername: me\nattributes: {clientID: c, keepAlive: 10s, subscriptions: [{topic: a}]}'))
   t.is(notices.filter((notice) => notice.includes("the device's own broker hands events over without a client")).length, 3)
