@@ -1,19 +1,11 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { request } from 'node:http'
 import { bodyOf, headOf } from '../../runtime/event/event-writer.ts'
 import { itemsOf } from '../../runtime/event/head.ts'
 import { Tag } from '../../runtime/event/record.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import { withRig } from '../support/with-rig.ts'
 
 const HTTP = `    api: { kind: http }`
 const MQTT = `    in: { kind: mqtt, attributes: { subscriptions: [{ topic: 'in/#', qos: 1 }] } }`

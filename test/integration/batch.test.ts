@@ -1,16 +1,6 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import { withRig } from '../support/with-rig.ts'
 
 /** A function `f` whose one trigger makes batches; an hour is as good as never. */
 const spec = (runtime: string, batch: string, more = '') => `

@@ -1,16 +1,6 @@
 /** What is called by name: functions without a trigger, and what their answers may be. */
-import test, { type ExecutionContext } from 'ava'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import test from 'ava'
+import { withRig } from '../support/with-rig.ts'
 
 const named = (name: string) => `metadata: { name: ${name} }\nspec: { runtime: nodejs, outputStream: answers }`
 

@@ -1,15 +1,5 @@
-import test, { type ExecutionContext } from 'ava'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import test from 'ava'
+import { withRig } from '../support/with-rig.ts'
 
 /** Each event waits until as many are running as `concurrency` says, and tells how many there were at the most. */
 const handlers = {

@@ -1,16 +1,7 @@
 /** cron and kickstart with a real store, real workers and the real clock. */
-import test, { type ExecutionContext } from 'ava'
-import { ProcessorRig } from '../support/processor-rig.ts'
+import test from 'ava'
 import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import { withRig } from '../support/with-rig.ts'
 
 const spec = (trigger: string, name = 'f') => `
 metadata: { name: ${name} }

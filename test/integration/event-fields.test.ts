@@ -1,17 +1,7 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
 import { Flag, Tag } from '../../runtime/event/record.ts'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import { withRig } from '../support/with-rig.ts'
 
 /** Every field that an event has, in JavaScript's spelling, and what it is of the event below. */
 const FIELDS: Record<string, unknown> = {

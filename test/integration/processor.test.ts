@@ -1,7 +1,6 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
+import { withRig } from '../support/with-rig.ts'
 
 /** A function `f` with one trigger: the local broker's topics in/#. */
 const spec = (runtime: string, handler: string, more = '', triggers = MQTT) => `
@@ -17,15 +16,6 @@ const MQTT = `    in: { kind: mqtt, attributes: { subscriptions: [{ topic: 'in/#
 
 /** The runtimes as the tables below name them. */
 const runtimeOf = (name: string): string => (name === 'node child' ? 'nodejs\n  isolation: process' : name)
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
 
 const echoes = {
   'nodejs ES module': [

@@ -1,18 +1,8 @@
 /** What a shell function may be: scripts as people write them. */
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import test from 'ava'
+import { withRig } from '../support/with-rig.ts'
 
 const spec = (handler: string, more = '') =>
   `metadata: { name: f }\nspec: { runtime: shell, handler: '${handler}', outputStream: out${more} }`

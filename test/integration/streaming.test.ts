@@ -1,20 +1,11 @@
 import { request, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { setLogLevel } from '../../runtime/event/event-writer.ts'
 import type { BodyStream } from '../../runtime/dispatch/body-stream.ts'
 import type { Answer } from '../../runtime/dispatch/delivery.ts'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
+import type { ProcessorRig } from '../support/processor-rig.ts'
+import { withRig } from '../support/with-rig.ts'
 
 const spec = (runtime: string, more = '') => `
 metadata: { name: f }

@@ -1,22 +1,13 @@
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { request } from 'node:http'
-import { ProcessorRig } from '../support/processor-rig.ts'
-import { tempDir } from '../support/temp-dir.ts'
+import type { ProcessorRig } from '../support/processor-rig.ts'
+import { withRig } from '../support/with-rig.ts'
 
 interface Response {
   readonly status: number
   readonly headers: Record<string, string | string[] | undefined>
   readonly body: string
 }
-
-const withRig = test.macro(async (t, run: (t: ExecutionContext, rig: ProcessorRig) => Promise<void>) => {
-  const rig = await ProcessorRig.open(tempDir(t))
-  try {
-    await run(t, rig)
-  } finally {
-    await rig.close()
-  }
-})
 
 const spec = (trigger: string, more = '') => `
 metadata: { name: f }
