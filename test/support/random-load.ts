@@ -1,7 +1,7 @@
 /** Runs random programs side by side in one processor, with two well-behaved neighbours beside them, and judges what became of each. */
 import { bodyOfStep, filesOf, judge, specOf, type Outcome, type Program, type Step } from './random-handlers.ts'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
-import { ProcessorRig } from './processor-rig.ts'
+import type { ProcessorRig } from './processor-rig.ts'
 
 /** No step of any program needs as long. */
 const PROGRAM_MS_MAX = 60_000
