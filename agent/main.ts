@@ -24,7 +24,7 @@ const STOP_MS_MAX = 15_000
 const EXIT_DISK = EXIT.tryAgain
 
 const USAGE = `usage: dunlin agent [--config agent.yaml] [--data-dir DIR] [--name NAME] [--hub URL] [--claim-token-file FILE]
-                    [--broker-listen HOST:PORT] [--http-listen HOST:PORT] [--log-level LEVEL] [--run FOLDER|FILE]`
+                    [--broker-listen HOST:PORT | --no-broker] [--http-listen HOST:PORT] [--log-level LEVEL] [--run FOLDER|FILE]`
 
 async function main(): Promise<void> {
   process.umask(0o077)
@@ -63,6 +63,7 @@ function readFlags() {
         hub: { type: 'string' },
         'claim-token-file': { type: 'string' },
         'broker-listen': { type: 'string' },
+        'no-broker': { type: 'boolean' },
         'http-listen': { type: 'string' },
         'log-level': { type: 'string' },
         run: { type: 'string' },
@@ -95,6 +96,7 @@ function overridesOf(flags: Flags): AgentOverrides {
           },
         }),
     ...(flags['broker-listen'] === undefined ? {} : { broker: { listen: flags['broker-listen'] } }),
+    ...(flags['no-broker'] === true ? { broker: { enabled: false } } : {}),
     ...(flags['http-listen'] === undefined ? {} : { http: { listen: flags['http-listen'] } }),
     // The schema refuses what is no level.
     ...(flags['log-level'] === undefined ? {} : { log: { level: flags['log-level'] as LogLevelName } }),

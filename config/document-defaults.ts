@@ -2,7 +2,7 @@
 
 export interface DocumentDefaults {
   readonly metadata: { readonly name: string }
-  readonly spec: { readonly runtime: string; readonly handler: string; readonly triggers: object }
+  readonly spec: { readonly runtime?: string; readonly handler?: string; readonly triggers: object }
 }
 
 type Parts = Readonly<Record<string, unknown>>

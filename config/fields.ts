@@ -20,6 +20,8 @@ const SIZE_EXPECTED = 'a size such as "64MiB" or "10MB"'
 const QUANTITY_EXPECTED = 'a quantity such as "128Mi", "1Gi" or "500M"'
 const LISTEN_EXPECTED = 'host:port, such as "127.0.0.1:1883" or "0.0.0.0:1883"'
 
+const DURATION_OR_EMPTY = new RegExp(`^$|${DURATION_PATTERN.source}`)
+
 interface Range {
   readonly min: number
   readonly max: number
@@ -41,6 +43,18 @@ export const duration = ({ min, max }: Range) =>
     v.transform(parseDurationMs),
     v.minValue(min, `at least ${formatDuration(min)}`),
     v.maxValue(max, `at most ${formatDuration(max)}`),
+  )
+
+/** A duration that is also left out when it is written as "", as in the documents that Nuclio exports. */
+export const durationOr = (fallback: string, range: Range) =>
+  v.optional(
+    v.pipe(
+      v.string(DURATION_EXPECTED),
+      v.regex(DURATION_OR_EMPTY, DURATION_EXPECTED),
+      v.transform((given) => given || fallback),
+      duration(range),
+    ),
+    fallback,
   )
 
 /** Given as `64MiB`, bytes inside. */

@@ -1,6 +1,6 @@
 /** function.yaml: Nuclio's document as it is, with our fields beside its own. */
 import * as v from 'valibot'
-import { duration, integer, quantity, size, stringMap, text } from './fields.ts'
+import { duration, durationOr, integer, quantity, size, stringMap, text } from './fields.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
 import { Routes } from './routes.ts'
 import { anything } from './without-effect.ts'
@@ -43,7 +43,7 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
         [],
       ),
       /** 30 s: no function holds a worker for ever. */
-      eventTimeout: v.optional(duration({ min: 1, max: 24 * HOUR_MS }), '30s'),
+      eventTimeout: durationOr('30s', { min: 1, max: 24 * HOUR_MS }),
       /** 5: with the waits below, a fault of a minute is outlived. */
       maxAttempts: v.optional(integer({ min: 1, max: 100 }), 5),
       retry: v.optional(

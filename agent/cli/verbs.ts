@@ -91,6 +91,22 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 69 nothing answers, 75 try a
     .action(action(async (call, path: string, options: Options) => (await import('./verbs/run.ts')).run(call, path, options)))
 
   program
+    .command('processor')
+    .description("run one function as Nuclio's processor does: from its processor.yaml, in the foreground, without a hub")
+    .option('--config <file>', 'processor.yaml; the code lies beside it, or where spec.build.path says')
+    .option('--platform-config <file>', "Nuclio's platform.yaml: accepted, has no effect")
+    .option('--list-runtimes', 'print the runtimes and end')
+    .option('--version', 'print the version and end')
+    .option('--data-dir <folder>', 'keep events and state here (default: a folder that is removed at the end)')
+    .option('--listen <host:port>', 'where http triggers without a port of their own listen (default: the first free port from 8080)')
+    .option('--broker-listen <host:port>', 'where the MQTT broker listens (default: it runs only for mqtt triggers without a url)')
+    .addHelpText(
+      'after',
+      examples('processor --config processor.yaml', 'processor --config processor.yaml --data-dir /data/p --listen 0.0.0.0:8080'),
+    )
+    .action(action(async (call, options: Options) => (await import('./verbs/processor.ts')).processor(call, options)))
+
+  program
     .command('new')
     .argument('[template]', 'what to begin with')
     .argument('[folder]', 'where it goes (default: the name of the template)')

@@ -22,7 +22,9 @@ import { filledDocument, type DocumentDefaults } from '../../config/document-def
 import { parseFunctionConfig, type FunctionConfig, type RuntimeKind } from '../../config/function-config.ts'
 import { FUNCTION_NAME_PATTERN } from '../../config/wire.ts'
 import { InputError } from '../../runtime/base/errors.ts'
+import { writeInline } from './inline-code.ts'
 import { inlineConfig } from './inline-config.ts'
+import { openProcessorSource } from './processor-source.ts'
 
 const CONFIG_NAMES = ['function.yaml', 'function.yml']
 const RUNTIME_OF: Readonly<Record<string, RuntimeKind>> = {
@@ -59,6 +61,7 @@ export function openFunctionSource(path: string, options: { name?: string } = {}
     return configName ? ofFolder(path, configName, name) : ofFolderWithInlineConfig(path, name)
   }
   if (CONFIG_NAMES.includes(basename(path))) return ofFolder(dirname(path), basename(path), name)
+  if (['.yaml', '.yml'].includes(extname(path))) return openProcessorSource(path)
   return ofFile(path, name)
 }
 
@@ -190,21 +193,6 @@ function renamed(text: string, name: string): string {
   const document = parseDocument(text)
   document.setIn(['metadata', 'name'], name)
   return document.toString()
-}
-
-const INLINE_EXTENSION: Readonly<Record<RuntimeKind, string>> = {
-  python: '.py',
-  nodejs: '.js',
-  java: '.java',
-  native: '.so',
-  golang: '.go',
-  shell: '',
-}
-
-function writeInline(folder: string, { runtime, handler }: FunctionConfig, source: string): void {
-  const [module = 'main'] = handler.split(':')
-  const file = join(folder, basename(extname(module) === '' ? module + INLINE_EXTENSION[runtime] : module))
-  writeFileSync(file, source, { mode: runtime === 'shell' ? 0o755 : 0o644 })
 }
 
 function made(fill: (folder: string) => { config: FunctionConfig; configName: string }): FunctionSource {

@@ -1,7 +1,7 @@
 /** What triggers of all kinds share in function.yaml: Nuclio's shape, with `delivery`, `orderKey` and `concurrency` beside it. */
 import * as v from 'valibot'
 import type { Checker } from '../check.ts'
-import { duration, integer, stringMap, text } from '../fields.ts'
+import { duration, durationOr, integer, stringMap, text } from '../fields.ts'
 import type { Notices } from '../notices.ts'
 import { TRIGGER_WITHOUT_EFFECT } from '../nuclio-fields.ts'
 import { anything } from '../without-effect.ts'
@@ -126,7 +126,7 @@ export const common = {
       /** 10, Nuclio's. */
       batchSize: v.optional(integer({ min: 1, max: BATCH_SIZE_MAX }), 10),
       /** 1 s, Nuclio's. */
-      timeout: v.optional(duration({ min: 1, max: HOUR_MS }), '1s'),
+      timeout: durationOr('1s', { min: 1, max: HOUR_MS }),
     }),
   ),
   ...anything(TRIGGER_WITHOUT_EFFECT),

@@ -53,7 +53,7 @@ test('a minimal function gets every default', (t) => {
     memoryLimitBytes: null,
     inlineSource: null,
   })
-  t.deepEqual(notices, ['function.yaml:4:1 spec has no triggers: the function runs only when it is invoked'])
+  t.deepEqual(notices, ['function.yaml:4:1 spec has no triggers: the function runs only when it is called by name'])
 })
 
 test('a Nuclio document with every field of its spec is taken, with a notice for each that has no effect', (t) => {

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly dataDir?: string
   readonly brokerListen?: string
   readonly httpListen?: string
+  /** The device's broker only when a trigger listens there, or when it is told where. */
+  readonly brokerWhenNeeded?: boolean
   /** A port, or true for the runtime's usual one. */
   readonly inspect?: number | true
   readonly inspectWait?: number | true
@@ -37,7 +39,9 @@ export async function run({ printer }: Call, path: string, options: RunOptions):
   const broker = await freePort('--broker-listen', options.brokerListen, '127.0.0.1:1883')
   const http = await freePort('--http-listen', options.httpListen, '127.0.0.1:8080')
   const dataDir = options.dataDir ? resolve(options.dataDir) : mkdtempSync(join(tmpdir(), 'dunlin-run-'))
-  const args = ['--run', resolve(path), '--data-dir', dataDir, '--broker-listen', listenText(broker), '--http-listen', listenText(http)]
+  const hasBroker = !options.brokerWhenNeeded || options.brokerListen !== undefined || listensAtBroker(config)
+  const brokerArgs = hasBroker ? ['--broker-listen', listenText(broker)] : ['--no-broker']
+  const args = ['--run', resolve(path), '--data-dir', dataDir, ...brokerArgs, '--http-listen', listenText(http)]
   const inspect = options.inspectWait ?? options.inspect
   if (inspect !== undefined)
     args.push('--inspect', inspect === true ? '' : String(inspect), ...(options.inspectWait ? ['--inspect-wait'] : []))
@@ -54,6 +58,10 @@ export async function run({ printer }: Call, path: string, options: RunOptions):
   } finally {
     if (!options.dataDir) rmSync(dataDir, { recursive: true, force: true })
   }
+}
+
+function listensAtBroker({ triggers }: FunctionConfig): boolean {
+  return triggers.some((trigger) => trigger.kind === 'mqtt' && trigger.outside === null)
 }
 
 interface Serving {
