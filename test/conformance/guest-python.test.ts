@@ -1,6 +1,6 @@
 /** What only Python has: its forms of an answer, plain and async handlers, nuclio_sdk. What every guest does is in guests.test.ts and guest-life.test.ts. */
 import test from 'ava'
-import { Flag, Kind, Tag } from '../../runtime/event/record.ts'
+import { Kind, Tag } from '../../runtime/event/record.ts'
 import { headers, headWith, item, json, PythonGuest, text } from '../support/python-guest.ts'
 
 test('python handler answers in every form', async (t) => {
