@@ -1,12 +1,46 @@
 """Event as handlers see it: Nuclio's names. An event from the ring holds the record's bytes and decodes a field when it is first asked for."""
 
+import base64
 import datetime
 import json
 import uuid
 
 from . import record
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class Timestamp(datetime.datetime):
+    """UTC, and says so. Nuclio's are UTC and do not, so times without a zone that it is compared with count as UTC."""
+
+    __hash__ = datetime.datetime.__hash__
+
+    def __sub__(self, other):
+        return super().__sub__(_in_utc(other))
+
+    def __rsub__(self, other):
+        return datetime.datetime.__sub__(_in_utc(other), self)
+
+    def __eq__(self, other):
+        return super().__eq__(_in_utc(other))
+
+    def __lt__(self, other):
+        return super().__lt__(_in_utc(other))
+
+    def __le__(self, other):
+        return super().__le__(_in_utc(other))
+
+    def __gt__(self, other):
+        return super().__gt__(_in_utc(other))
+
+    def __ge__(self, other):
+        return super().__ge__(_in_utc(other))
+
+
+def _in_utc(value):
+    return value.replace(tzinfo=datetime.timezone.utc) if isinstance(value, datetime.datetime) and value.tzinfo is None else value
+
+
+_EPOCH = Timestamp(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 class TriggerInfo:
@@ -21,13 +55,13 @@ class Event:
     """An event that a handler makes itself, for call_function and for tests."""
 
     def __init__(self, body=None, content_type="", trigger=None, fields=None, headers=None, _id=None, method="", path="/", size=None, timestamp=None,
-                 url="", shard_id=None, num_shards=None, _type="", type_version="", version="", topic="", offset=None):
+                 url="", shard_id=None, num_shards=None, _type="", type_version="", version="", last_in_batch=None, offset=None, topic=""):
         self.body, self.content_type, self.trigger = body, content_type or "", trigger or TriggerInfo()
         self.fields, self.headers = fields or {}, headers or {}
         self.id, self.method, self.path, self.url = _id, method or "", path or "", url or ""
         self.size = size if size is not None else len(body) if isinstance(body, (bytes, str)) else 0
         self.timestamp = timestamp or datetime.datetime.now(datetime.timezone.utc)
-        self.shard_id, self.num_shards, self.offset = shard_id, num_shards, offset
+        self.shard_id, self.num_shards, self.offset, self.last_in_batch = shard_id, num_shards, offset or 0, bool(last_in_batch)
         self.type, self.type_version, self.version, self.topic = _type or "", type_version or "", version or "", topic or ""
 
     def get_header(self, name, default=None):
@@ -35,8 +69,32 @@ class Event:
         name = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == name), default)
 
+    def to_json(self):
+        """Nuclio's: all fields as JSON text, bytes as base64, what JSON has no form for as text."""
+        values = {name: getattr(self, name) for name in _NAMES}
+        values["trigger"] = {"kind": self.trigger.kind, "name": self.trigger.name}
+        if isinstance(self.body, (bytes, bytearray)):
+            values["body"] = base64.b64encode(self.body).decode("ascii")
+        return json.dumps(values, default=str)
+
+    @classmethod
+    def deserialize(cls, data, kind=None):
+        """Of JSON with Nuclio's names, as events are written down for tests."""
+        given = json.loads(data)
+        trigger = given.get("trigger") or {}
+        when = given.get("timestamp")
+        values = {name: given.get(name) for name in _NAMES if name not in ("id", "type", "trigger", "timestamp")}
+        return cls(trigger=TriggerInfo(kind=trigger.get("kind", ""), name=trigger.get("name", "")), _id=given.get("id"), _type=given.get("type"),
+                   timestamp=datetime.datetime.fromtimestamp(when, datetime.timezone.utc) if isinstance(when, (int, float)) else when, **values)
+
+    from_json = deserialize
+
     def __repr__(self):
         return f"Event(id={self.id!r}, topic={self.topic!r}, path={self.path!r}, size={self.size!r})"
+
+
+_NAMES = ("body", "content_type", "trigger", "fields", "headers", "id", "method", "path", "size", "timestamp", "url", "shard_id", "num_shards",
+          "type", "type_version", "version", "last_in_batch", "offset", "topic")
 
 
 class Headers(dict):

@@ -9,11 +9,12 @@ MESSAGE_BYTES_MAX = 16_384
 
 
 class Logger:
-    """`send(level, ticket-less message bytes, head bytes)` is the worker's. Nuclio's names: info, info_with, get_child."""
+    """`send(level, ticket-less message bytes, head bytes)` is the worker's. Nuclio's names: info, info_with, bind, get_child."""
 
     def __init__(self, send, level="info", name=None, wanted=None):
         # wanted(): the level from which lines of the event being handled are wanted; 0: as set.
         self._send, self._name, self._wanted = send, name, wanted
+        self._bound = {}
         self.set_level(level)
 
     def set_level(self, level):
@@ -21,8 +22,12 @@ class Logger:
 
     def get_child(self, name):
         child = Logger(self._send, name=f"{self._name}.{name}" if self._name else name, wanted=self._wanted)
-        child._level = self._level
+        child._level, child._bound = self._level, dict(self._bound)
         return child
+
+    def bind(self, **fields):
+        """They go with every line from now on."""
+        self._bound.update(fields)
 
     def _log(self, level, message, args, fields):
         if level < self._level and not (self._wanted and 0 < self._wanted() <= level):
@@ -33,6 +38,8 @@ class Logger:
                 message = message % args
             except (TypeError, ValueError):
                 message = " ".join([message, *map(str, args)])
+        if self._bound:
+            fields = {**fields, **self._bound}
         if self._name:
             fields = {"logger": self._name, **fields}
         head = b""

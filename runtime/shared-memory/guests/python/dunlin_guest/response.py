@@ -23,6 +23,14 @@ class Response:
         return f"Response(status_code={self.status_code!r}, content_type={self.content_type!r})"
 
 
+class ExceptionWithResponse(IOError):
+    """Nuclio's. Raised by a handler it is a failure, like any other exception."""
+
+    def __init__(self, status_code, body=None, content_type=None):
+        super().__init__(f"status {status_code}")
+        self.status_code, self.body, self.content_type = status_code, body, content_type
+
+
 _TEXT = record.item(record.CONTENT_TYPE, "text/plain")
 _JSON = record.item(record.CONTENT_TYPE, "application/json")
 
