@@ -55,8 +55,11 @@ for (const version of [4, 5] as const) {
     await rig.processor.activate(
       rig.version(spec(mosquitto.port, `protocolVersion: ${version}, subscriptions: [{ topic: 'a/#', qos: 2 }]`), EMIT),
     )
+    const connection = () => rig.processor.status()[0]!.triggers[0]!.connection
+    await rig.until(() => /ECONNREFUSED/.test(connection() ?? ''))
     await mosquitto.start()
     await subscribed
+    await rig.until(() => connection() === 'connected')
     const publisher = await client()
     for (const qos of [0, 1, 2] as const) {
       // mosquitto cuts a publisher off that has more than max_inflight_messages of QoS 2 open, and MQTT.js then loses them.

@@ -56,9 +56,15 @@ async function ofAgent({ agent, printer }: Call): Promise<void> {
             `${bytesText(workers.memoryBytes)} of ${bytesText(workers.memoryBytesMax)}`,
             workers.restarts,
             triggers.reduce((sum, { waiting }) => sum + waiting, 0),
-            error,
+            error ?? disconnected(triggers),
           ]),
           printer.width,
         ),
   )
+}
+
+/** A trigger whose source is away, and why. */
+function disconnected(triggers: AgentStatus['functions'][number]['triggers']): string | undefined {
+  const away = triggers.find(({ connection }) => connection !== undefined && connection !== 'connected')
+  return away && `${away.name}: ${away.connection}`
 }
