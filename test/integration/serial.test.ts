@@ -2,6 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { collectGarbage } from '../support/collect-garbage.ts'
 import { needs } from '../support/packages.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { SerialLine } from '../support/serial-line.ts'
@@ -108,12 +109,14 @@ onLine('serial port that is not there at the start is waited for', (t) =>
 onLine('serial garbage of 10 MB without a delimiter is dropped, and the next good frame is seen', (t) =>
   withLine(t, async (rig, line) => {
     await start(rig, line, { maxFrameSize: '4KiB' })
+    collectGarbage()
     const before = process.memoryUsage().arrayBuffers
     const chunk = Buffer.alloc(64 * 1024, 'x')
     for (let i = 0; i < 160; i++) await line.send(chunk)
     await line.send('\ngood\n')
     await rig.until(async () => (await rig.rows('out')).length === 1)
     t.is((await rig.rows('out'))[0], `scale ${line.port} good`)
+    collectGarbage()
     t.true(process.memoryUsage().arrayBuffers - before < 8 * 1024 * 1024)
   }),
 )
