@@ -35,8 +35,10 @@ export interface ProcessorOptions {
   readonly onRows: (streams: ReadonlySet<number>) => void
   /** A function's log line; `level` as in pino (10 debug, 20 info, 30 warn, 40 error), `fields` JSON text or empty. */
   readonly onLog: (functionName: string, level: number, message: string, fields: string) => void
-  /** A worker of a running version ended by itself (it is started again); a deployment on probation may judge by it. */
+  /** A worker of a running version ended by itself (it is started again); deployments judge the version by it. */
   readonly onWorkerEnded?: (version: FunctionVersion, ended: WorkerEnded, alias: string) => void
+  /** A worker must be ready so long after its start; 30 s by default. */
+  readonly startLimitMs?: number
 }
 
 export class Processor {
@@ -68,6 +70,7 @@ export class Processor {
       onFailure: (name, error, stack, attempt) =>
         options.onLog(name, ERROR_LEVEL, `attempt ${attempt} failed: ${stack.includes(error) ? stack : error}`, ''),
       onWorkerEnded: options.onWorkerEnded ?? (() => {}),
+      startLimitMs: options.startLimitMs,
       call: (name, record, answer) => {
         this.invoke(name, this.events.from(record), (result) => answer(resultRecord(result)))
       },

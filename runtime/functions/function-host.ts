@@ -21,6 +21,7 @@ export interface FunctionParts extends PipelineParts {
   readonly events: EventWriter
   readonly makeTrigger: MakeTrigger
   readonly call: WorkerHost['call']
+  readonly startLimitMs?: number
   readonly log: (functionName: string, level: number, message: string, fields: string) => void
   readonly onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded, alias: string) => void
 }

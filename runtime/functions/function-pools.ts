@@ -8,6 +8,7 @@ import { WorkerPool, type PoolConsumer, type WorkerEnded } from '../workers/work
 
 export interface PoolParts {
   readonly call: WorkerHost['call']
+  readonly startLimitMs?: number
   readonly log: (functionName: string, level: number, message: string, fields: string) => void
   readonly onWorkerEnded: (version: FunctionVersion, ended: WorkerEnded) => void
 }
@@ -42,6 +43,7 @@ export async function makePools(
       batch: batch !== null,
       explicitAckMode,
       eventTimeoutMs: config.eventTimeoutMs,
+      startLimitMs: parts.startLimitMs,
       // Events of several pipelines are not settled in the order in which a worker handled them.
       stateExclusive: config.triggers.length === 1 && numWorkers === 1,
       consumers: triggers.map(({ name }) => consumers.get(name)!),

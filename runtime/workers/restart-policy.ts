@@ -4,6 +4,9 @@ import { ceilingMs } from '../base/backoff.ts'
 /** The first restart is at once; waits double from `firstMs` to `maxMs`. */
 export const RESTART = { firstMs: 100, maxMs: 60_000 }
 
+/** The same in a crash loop, when no event is to blame: starting a worker costs a small device a good part of its processor. */
+export const LOOP_RESTART = { firstMs: 10_000, maxMs: 300_000 }
+
 export interface CrashLoopRule {
   /** So many ends ... */
   readonly ends: number
@@ -27,9 +30,11 @@ export interface SlotHistory {
   /** Ends since something was answered; the wait before the next start goes by it. */
   readonly failures: number
   readonly isCrashLoop: boolean
+  /** Ends since it is one. */
+  readonly loopEnds: number
 }
 
-export const NO_HISTORY: SlotHistory = { ends: [], failures: 0, isCrashLoop: false }
+export const NO_HISTORY: SlotHistory = { ends: [], failures: 0, isCrashLoop: false, loopEnds: 0 }
 
 export function crashWindowMs(startMs: number, { windowMs, startTimes }: CrashLoopRule = CRASH_LOOP): number {
   return Math.max(windowMs, startTimes * startMs)
@@ -51,14 +56,17 @@ export function afterEnd(before: SlotHistory, end: WorkerEnd, rule: CrashLoopRul
   const known = end.servedMs >= windowMs ? NO_HISTORY : before
   const { atMs, isOwnFault } = end
   const ends = [...known.ends.filter((earlier) => earlier.atMs > atMs - windowMs), { atMs, isOwnFault }].slice(-rule.ends)
-  const waitMs = known.failures === 0 ? 0 : ceilingMs(known.failures, RESTART)
-  return { history: { ends, failures: known.failures + 1, isCrashLoop: known.isCrashLoop || ends.length >= rule.ends }, waitMs }
+  const isCrashLoop = known.isCrashLoop || ends.length >= rule.ends
+  const loopEnds = isCrashLoop ? known.loopEnds + 1 : 0
+  const usualMs = known.failures === 0 ? 0 : ceilingMs(known.failures, RESTART)
+  const waitMs = isCrashLoop && isOwnFault ? ceilingMs(loopEnds, LOOP_RESTART) : usualMs
+  return { history: { ends, failures: known.failures + 1, isCrashLoop, loopEnds }, waitMs }
 }
 
 /** Something was answered. In a crash loop that means nothing: the loop is over when a worker serves for a whole window. */
 export function afterAnswer(before: SlotHistory): SlotHistory {
   if (before.isCrashLoop) return before
-  return { ends: before.ends.filter(({ isOwnFault }) => isOwnFault), failures: 0, isCrashLoop: false }
+  return { ...NO_HISTORY, ends: before.ends.filter(({ isOwnFault }) => isOwnFault) }
 }
 
 /** Whether `afterAnswer` would change anything. */

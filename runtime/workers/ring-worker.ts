@@ -8,7 +8,7 @@ import { answerOf, type Delivery } from '../dispatch/delivery.ts'
 import { InFlight } from './in-flight.ts'
 import type { Worker, WorkerOptions } from './worker.ts'
 
-const START_TIMEOUT_MS = 30_000
+const START_LIMIT_MS = 30_000
 /** A person has to connect first. */
 const DEBUGGED_START_MS = 24 * 3_600_000
 /** Between two tries to write what found no room. */
@@ -105,7 +105,7 @@ export class RingWorker implements Worker {
       if (!this.#rest) this.#options.host.onRoom(this)
     }
     void guest.exited.then((reason) => this.#onExited(reason))
-    const limitMs = this.#options.function.debug ? DEBUGGED_START_MS : START_TIMEOUT_MS
+    const limitMs = this.#options.function.debug ? DEBUGGED_START_MS : (this.#options.startLimitMs ?? START_LIMIT_MS)
     const timer = setTimeout(
       () => this.#kill(new FunctionError('worker-start-timeout', `Worker was not ready within ${limitMs} ms`)),
       limitMs,

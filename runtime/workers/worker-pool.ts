@@ -14,11 +14,15 @@ export type { PoolConsumer } from '../dispatch/delivery.ts'
 /** An idle worker that is not needed any more gets this long to end. */
 const SHRINK_GRACE_MS = 1_000
 
-/** A worker that was serving has ended by itself. */
+/** A worker has ended by itself, or did not become ready when it was started again. */
 export interface WorkerEnded {
   readonly error: Error
+  /** Its number; the one that is started in its place has the same. */
+  readonly worker: number
   /** Events that were running in it. */
   readonly running: number
+  /** How often it has ended since it answered something. */
+  readonly failures: number
   readonly isCrashLoop: boolean
 }
 
@@ -226,7 +230,15 @@ export class WorkerPool implements WorkerHost, SlotHost {
       blamed[i]!.isSuspect = !isKnown
       blamed[i]!.consumer!.onLost(blamed[i]!, error, isKnown)
     }
-    if (byItself && !this.#isStopped) this.#options.onEnded({ error, running: blamed.length, isCrashLoop: slot.isCrashLoop })
+    if (byItself) this.#tellEnded(slot, error, blamed.length)
+  }
+
+  onNotReady(slot: WorkerSlot, error: Error): void {
+    this.#tellEnded(slot, error, 0)
+  }
+
+  #tellEnded({ id, failures, isCrashLoop }: WorkerSlot, error: Error, running: number): void {
+    if (!this.#isStopped) this.#options.onEnded({ error, worker: id, running, failures, isCrashLoop })
   }
 
   #firstSlots(least: number): WorkerSlot[] {

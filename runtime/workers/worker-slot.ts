@@ -9,6 +9,8 @@ export interface SlotHost {
   onServing(slot: WorkerSlot): void
   /** A worker that was made is no more. */
   onGone(worker: Worker): void
+  /** A worker that was to serve did not become ready; the slot tries again. */
+  onNotReady(slot: WorkerSlot, error: Error): void
 }
 
 /**
@@ -55,6 +57,11 @@ export class WorkerSlot {
     return this.#starting !== undefined || this.#timer !== undefined
   }
 
+  /** Ends and failed starts since something was answered. */
+  get failures(): number {
+    return this.#history.failures
+  }
+
   get isCrashLoop(): boolean {
     const isOver = this.worker && performance.now() - this.#servingSinceMs >= crashWindowMs(this.#startMs)
     return this.#history.isCrashLoop && !isOver
@@ -91,6 +98,7 @@ export class WorkerSlot {
       this.start().catch((error: Error) => {
         if (this.#isClosed) return
         this.#rest(error, true, 0, 'worker did not start')
+        this.#host.onNotReady(this, error)
       })
     }, waitMs)
   }

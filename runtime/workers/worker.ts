@@ -93,6 +93,8 @@ export interface WorkerOptions {
   readonly triggers: readonly TriggerInfo[]
   readonly concurrency: number
   readonly eventTimeoutMs: number
+  /** It must be ready so long after its start; default START_LIMIT_MS. */
+  readonly startLimitMs?: number
   /** The handler gets lists of events, by offerBatch only. */
   readonly batch?: boolean
   readonly explicitAckMode?: ExplicitAckMode

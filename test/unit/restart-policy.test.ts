@@ -1,5 +1,5 @@
 import test from 'ava'
-import { afterAnswer, afterEnd, NO_HISTORY, RESTART, type SlotHistory } from '../../runtime/workers/restart-policy.ts'
+import { afterAnswer, afterEnd, LOOP_RESTART, NO_HISTORY, RESTART, type SlotHistory } from '../../runtime/workers/restart-policy.ts'
 import { sizeStep, type PoolView } from '../../runtime/workers/pool-size.ts'
 
 /** Ends at these times; what is remembered then, and the last wait. */
@@ -23,7 +23,18 @@ test('first restart is at once, later waits double up to the longest', (t) => {
     [1, 2, 3, 4].map((n) => ended(Array.from({ length: n }, (_, i) => i * 100_000)).waitMs),
     [0, 100, 200, 400],
   )
-  t.is(ended(Array.from({ length: 20 }, (_, i) => i)).waitMs, RESTART.maxMs)
+  t.is(ended(Array.from({ length: 20 }, (_, i) => i * 100_000)).waitMs, RESTART.maxMs)
+})
+
+test('waits in a crash loop go from 10 s to 300 s', (t) => {
+  const waits = [3, 4, 5, 6, 7, 8, 9].map((n) => ended(Array.from({ length: n }, (_, i) => i)).waitMs)
+  t.deepEqual(waits, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, LOOP_RESTART.maxMs])
+})
+
+test('waits stay short when it is an event that ends the workers: it must come to the dead letters', (t) => {
+  const poisoned = ended([0, 1_000, 2_000, 3_000, 4_000], { isOwnFault: false })
+  t.true(poisoned.isCrashLoop)
+  t.is(poisoned.waitMs, 800)
 })
 
 test('three ends within a minute are a crash loop, over a longer time they are not', (t) => {
@@ -45,12 +56,12 @@ test('ends while events run are no crash loop as long as others are answered in 
 test('ends with nothing running are a crash loop even when events are answered in between, and waits grow on', (t) => {
   const loop = ended([0, 5_000, 10_000, 15_000, 20_000], { isAnswering: true })
   t.true(loop.isCrashLoop)
-  t.is(loop.waitMs, 200)
+  t.is(loop.waitMs, 40_000)
 })
 
 test('a worker that has served for a whole window starts with a clean record', (t) => {
   const { history } = afterEnd(
-    { ends: [], failures: 9, isCrashLoop: true },
+    { ends: [], failures: 9, isCrashLoop: true, loopEnds: 7 },
     { atMs: 100_000, isOwnFault: true, startMs: 50, servedMs: 60_000 },
   )
   t.deepEqual([history.failures, history.isCrashLoop], [1, false])
