@@ -23,7 +23,7 @@ export class Notices {
     this.#found.push(`${this.#file}:${line}:${column} ${pathText(path)} ${sentence}`)
   }
 
-  /** One notice for each field of `given` that `reasons` names and that says something: exported documents are full of `{}` and `""`. */
+  /** One notice for each field of `given` that `reasons` names and that says something: exported documents are full of `{}`, `""`, `0` and `false`. */
   withoutEffect(path: Path, given: Readonly<Record<string, unknown>>, reasons: Readonly<Record<string, string>>): void {
     for (const [field, reason] of Object.entries(reasons)) {
       if (!isEmpty(given[field])) this.add([...path, field], `has no effect here: ${reason}`)
@@ -32,5 +32,5 @@ export class Notices {
 }
 
 function isEmpty(value: unknown): boolean {
-  return value === undefined || value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+  return !value || (typeof value === 'object' && Object.keys(value).length === 0)
 }

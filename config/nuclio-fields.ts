@@ -6,7 +6,6 @@ export const NO_CONTAINER = 'a device runs no containers'
 export const NO_CLUSTER = 'a device is no cluster'
 const NO_SCALING = 'a device does not scale out; see numWorkers'
 export const DEAD = 'Nuclio itself does nothing with it'
-export const NOT_YET = 'this version does not act on it'
 
 export const SPEC_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   publish: DEAD,
@@ -25,13 +24,13 @@ export const SPEC_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   customScalingMetricSpecs: NO_SCALING,
   autoScaleMetrics: NO_SCALING,
   scaleToZero: NO_SCALING,
-  dataBindings: NOT_YET,
+  dataBindings: `${DEAD}; triggers are the inputs of a function, context.emit and context.publish its outputs`,
   volumes: 'functions see the files of the device',
   devices: 'functions see the devices of the device',
   dealerURI: DEAD,
   platform: NO_CONTAINER,
-  readinessTimeoutSeconds: NOT_YET,
-  waitReadinessTimeoutBeforeFailure: NOT_YET,
+  readinessTimeoutSeconds: 'a worker has 30 s to become ready',
+  waitReadinessTimeoutBeforeFailure: 'a version whose workers do not become ready never replaces the one before',
   serviceType: NO_CLUSTER,
   serviceAccount: NO_CLUSTER,
   affinity: NO_CLUSTER,
@@ -88,14 +87,14 @@ export const METADATA_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
 
 export const TRIGGER_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   class: 'the kind decides',
-  workerTerminationTimeout: NOT_YET,
-  username: "the device's own broker needs no log-in from a trigger",
-  password: "the device's own broker needs no log-in from a trigger",
+  workerTerminationTimeout: 'running events get 2 s when a version is replaced, and 5 s when the agent stops',
+  username: 'a trigger of this kind logs in nowhere',
+  password: 'a trigger of this kind logs in nowhere',
   mode: 'handlers overlap by concurrency',
   asyncConfig: 'handlers overlap by concurrency',
-  waitExplicitAckDuringRebalanceTimeout: NOT_YET,
-  secret: NOT_YET,
-  partitions: NOT_YET,
+  waitExplicitAckDuringRebalanceTimeout: 'a device has nobody to share its events with, so nothing is rebalanced',
+  secret: 'no trigger of this version reads one; see passwordFile of mqtt',
+  partitions: 'no trigger of this version has partitions; see workerAllocationMode',
   paths: 'see attributes.paths',
 }
 
