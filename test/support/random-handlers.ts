@@ -3,8 +3,9 @@
  * seed; test/support/random-handlers/ has the handlers that carry it out. The body of an event says what is to be done with it:
  * `id|behaviour|times|emits`: rows are emitted first, then the attempts up to `times` misbehave.
  */
-import { readFileSync } from 'node:fs'
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildLibrary } from './native-library.ts'
 
 export const MAX_ATTEMPTS = 3
 /** Ends of workers that one program may cause: each one more makes the next start wait twice as long. */
@@ -53,6 +54,35 @@ const NODE = {
   rejectLate: 'late',
 } as const satisfies Record<string, Effect>
 
+const PYTHON = {
+  ok: 'odd',
+  throw: 'fault',
+  unserialisable: 'fault',
+  largeEmit: 'fault',
+  longKey: 'fault',
+  interrupt: 'end',
+  hang: 'end',
+  busy: 'end',
+  exit0: 'end',
+  exit3: 'end',
+  kill: 'end',
+  leak: 'end',
+  tooManyOperations: 'end',
+  scribble: 'end',
+  forgePast: 'end',
+  forgeFuture: 'end',
+  garbage: 'odd',
+  logFlood: 'odd',
+  lateOperations: 'odd',
+  hugeAnswer: 'odd',
+  fork: 'odd',
+  doubleFork: 'odd',
+  ignoreSignals: 'odd',
+  closeOutput: 'odd',
+  answerTwice: 'late',
+  exitLate: 'late',
+} as const satisfies Record<string, Effect>
+
 interface Kind {
   readonly spec: string
   readonly file: string
@@ -69,37 +99,37 @@ export const KINDS = {
     // What takes the whole process with it, or leaves children to it, is not for a thread of the agent.
     behaviours: { ...NODE, kill: 'end', fork: 'odd', doubleFork: 'odd' },
   },
-  python: {
-    spec: 'runtime: python\n  handler: handler:handler',
+  python: { spec: 'runtime: python\n  handler: handler:handler', file: 'handler.py', memoryMiB: 96, behaviours: PYTHON },
+  asyncio: {
+    spec: 'runtime: python\n  handler: handler:handler_async',
     file: 'handler.py',
     memoryMiB: 96,
+    // The ticket before one's own may be another event of this worker, which it may answer.
+    behaviours: { ...PYTHON, forgePast: 'late' },
+  },
+  native: {
+    spec: 'runtime: native\n  handler: handler.so',
+    file: 'handler.c',
+    memoryMiB: 192,
     behaviours: {
       ok: 'odd',
-      throw: 'fault',
-      unserialisable: 'fault',
-      largeEmit: 'fault',
-      longKey: 'fault',
-      interrupt: 'end',
-      hang: 'end',
-      busy: 'end',
+      fail: 'fault',
+      segfault: 'end',
+      abort: 'end',
       exit0: 'end',
       exit3: 'end',
       kill: 'end',
-      leak: 'end',
-      tooManyOperations: 'end',
-      scribble: 'end',
-      forgePast: 'end',
-      forgeFuture: 'end',
+      hang: 'end',
+      busy: 'end',
+      smash: 'end',
+      smashEvent: 'late',
       garbage: 'odd',
       logFlood: 'odd',
-      lateOperations: 'odd',
-      hugeAnswer: 'odd',
       fork: 'odd',
       doubleFork: 'odd',
-      ignoreSignals: 'odd',
-      closeOutput: 'odd',
-      answerTwice: 'late',
-      exitLate: 'late',
+      answerTwice: 'odd',
+      forge: 'late',
+      freeTwice: 'late',
     },
   },
   shell: {
@@ -201,9 +231,13 @@ spec:
 `
 }
 
-export function filesOf(program: Program): Record<string, string> {
-  const { file } = KINDS[program.kind]
-  return { [file]: readFileSync(join(import.meta.dirname, 'random-handlers', file), 'utf8') }
+const FOLDER = join(import.meta.dirname, 'random-handlers')
+
+/** Puts a program's files there. */
+export function writeFiles({ kind }: Program, directory: string): void {
+  const { file } = KINDS[kind]
+  if (kind === 'native') buildLibrary(join(FOLDER, file), join(directory, 'handler.so'))
+  else copyFileSync(join(FOLDER, file), join(directory, file))
 }
 
 /** What became of one step, as seen from outside. */

@@ -1,5 +1,5 @@
 /** Runs random programs side by side in one processor, with two well-behaved neighbours beside them, and judges what became of each. */
-import { bodyOfStep, filesOf, judge, specOf, type Outcome, type Program, type Step } from './random-handlers.ts'
+import { bodyOfStep, judge, specOf, type Outcome, type Program, type Step, writeFiles } from './random-handlers.ts'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
 import type { ProcessorRig } from './processor-rig.ts'
 
@@ -105,7 +105,9 @@ spec: { runtime: ${runtime}, env: [{ name: ${MARK}, value: "1" }], triggers: { a
     const { processor } = rig
     const say = (what: string) => this.wrong.push(`program ${at}: ${what}\n${JSON.stringify(program)}`)
     const before = (await this.#ledgerOf(lane)).accepted
-    await processor.activate(rig.version(specOf(program, lane, MARK), filesOf(program)))
+    const version = rig.version(specOf(program, lane, MARK), {})
+    writeFiles(program, version.directory)
+    await processor.activate(version)
     const durable = program.steps.filter(({ isCall }) => !isCall)
     for (const step of program.steps) this.#seen.set(step.id, { answers: [], dead: [], rows: [] })
     await Promise.all(program.steps.map((step) => this.#send(lane, step)))

@@ -1,5 +1,6 @@
 """What a random program does, in Python. The body of an event says it: id|behaviour|times|emits (random-handlers.ts)."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -13,7 +14,7 @@ kept = []
 
 def worker():
     """The guest's own insides, as an attacker would look for them."""
-    return next(each for each in gc.get_objects() if type(each).__name__ == "SyncWorker")
+    return next(each for each in gc.get_objects() if type(each).__name__ in ("SyncWorker", "AsyncWorker"))
 
 
 def answer(ticket):
@@ -167,3 +168,11 @@ def handler(context, event):
         return FAULTS[behaviour](context, event)
     result = (ODDITIES.get(behaviour) or LATE[behaviour])(context, event)
     return ident if result is None else result
+
+
+async def handler_async(context, event):
+    _, behaviour, times, _ = event.body.decode().split("|")
+    is_faulty = event.attempt <= int(times)
+    if behaviour == "wait" or (behaviour == "hang" and is_faulty):
+        await asyncio.sleep(60 if is_faulty else 0.15)
+    return handler(context, event)
