@@ -2,14 +2,14 @@
 import * as v from 'valibot'
 import { Checker } from './check.ts'
 import { missingParts, type DocumentDefaults } from './document-defaults.ts'
-import { functionDocument, JavaAttributes, NativeAttributes, ShellAttributes } from './function-schema.ts'
+import { functionDocument, JavaAttributes, NativeAttributes } from './function-schema.ts'
 import type { FunctionConfig, FunctionLogLevel, RuntimeKind } from './function-types.ts'
 import { Notices } from './notices.ts'
 import { BUILD_WITHOUT_EFFECT, METADATA_WITHOUT_EFFECT, OTHER_RUNTIMES, SPEC_WITHOUT_EFFECT } from './nuclio-fields.ts'
 import { Problems } from './problems.ts'
 import { RUNTIMES, runtimeKind } from './runtimes.ts'
 import { compileTriggers } from './trigger-config.ts'
-import { splitArguments } from './split-arguments.ts'
+import { compileShellAttributes } from './shell-attributes.ts'
 import { YamlSource } from './yaml-source.ts'
 
 export type * from './function-types.ts'
@@ -126,15 +126,8 @@ function compileRuntimeAttributes(checker: Checker, runtime: RuntimeKind | null)
   if (typeof given !== 'object' || Array.isArray(given)) return null
   if (runtime === 'java') return checker.check(JavaAttributes, path) ?? null
   if (runtime === 'native' || runtime === 'golang') return checker.check(NativeAttributes, path) ?? null
-  if (runtime !== 'shell') return given as Record<string, unknown>
-  const attributes = checker.check(ShellAttributes, path)
-  if (!attributes) return null
-  const { arguments: args, responseHeaders } = attributes
-  return {
-    ...attributes,
-    arguments: typeof args === 'string' ? splitArguments(args) : args,
-    responseHeaders: Object.fromEntries(Object.entries(responseHeaders).map(([key, value]) => [key, String(value)])),
-  }
+  if (runtime === 'shell') return compileShellAttributes(checker, path)
+  return given as Record<string, unknown>
 }
 
 function logLevel(sinks: Document['spec']['loggerSinks']): FunctionLogLevel {

@@ -36,7 +36,12 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
         v.array(
           v.strictObject({
             name: v.pipe(v.string(), v.regex(ENV_NAME, 'a variable name')),
-            value: v.optional(v.string()),
+            value: v.optional(
+              v.pipe(
+                v.string(),
+                v.check((given) => !given.includes('\0'), 'text without a NUL character'),
+              ),
+            ),
             valueFrom: v.optional(v.unknown()),
           }),
         ),
@@ -94,15 +99,6 @@ export const functionDocument = <const T extends v.GenericSchema>(trigger: T) =>
     /** What Nuclio writes into an exported document. */
     status: v.optional(v.unknown()),
   })
-
-export const ShellAttributes = v.optional(
-  v.looseObject({
-    /** One string, as Nuclio has it, or a list. */
-    arguments: v.optional(v.union([v.string(), v.array(v.string())]), []),
-    responseHeaders: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])), {}),
-  }),
-  {},
-)
 
 export const NativeAttributes = v.optional(
   v.looseObject({

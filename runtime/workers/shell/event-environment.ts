@@ -1,22 +1,35 @@
+import { FunctionError } from '../../base/errors.ts'
 import { uuidText } from '../../base/uuid.ts'
 import { getU64, headOf } from '../../event/event-writer.ts'
 import { findItem, itemsOf } from '../../event/head.ts'
 import { AT, Flag, Tag } from '../../event/record.ts'
 
-/** One value in a child's environment at the most: the kernel refuses longer ones. */
+/** One value at the most: the kernel refuses variables of more than 128 KiB, and a character has up to three bytes. */
 const VALUE_CHARS_MAX = 32_768
 const HEADERS_MAX = 100
+/** All fields of one event. The kernel's limit for arguments and environment together is a quarter of the stack's: seldom below 2 MiB. */
+export const EVENT_ENVIRONMENT_BYTES_MAX = 512 * 1024
+const PREFIX = 'NUCLIO_EVENT_'
+/** Stands where a NUL was: no variable can carry one. */
+const REPLACEMENT = '\uFFFD'
 
 /**
  * Event fields for a program: Nuclio's NUCLIO_EVENT_* names, and those that Nuclio lacks in the same style. Values are data: they
- * reach the program through its environment, never through a shell.
+ * reach the program through its environment, never through a shell. NUCLIO_EVENT_CHANGED names the variables that are not what came:
+ * cut at 32,768 characters, or with U+FFFD for each NUL. Throws FunctionError 'event-fields-too-large'.
  */
 export function eventEnvironment(record: Buffer, attempt: number, trigger: { name: string; kind: string }): Record<string, string> {
   const head = headOf(record)
   const flags = record[AT.flags]!
   const env: Record<string, string> = {}
+  const changed: string[] = []
+  let bytes = 0
   const set = (name: string, value: string | undefined) => {
-    if (value !== undefined && !value.includes('\0')) env[`NUCLIO_EVENT_${name}`] = value.slice(0, VALUE_CHARS_MAX)
+    if (value === undefined) return
+    const safe = value.slice(0, VALUE_CHARS_MAX).replaceAll('\0', REPLACEMENT)
+    if (safe !== value) changed.push(PREFIX + name)
+    env[PREFIX + name] = safe
+    bytes += PREFIX.length + name.length + Buffer.byteLength(safe) + 2
   }
   set('ID', uuidText(record, AT.id))
   set('TOPIC', findItem(head, Tag.topic))
@@ -33,6 +46,18 @@ export function eventEnvironment(record: Buffer, attempt: number, trigger: { nam
   set('QOS', String(flags & Flag.qosMask))
   set('RETAIN', flags & Flag.retain ? '1' : '0')
   const headers = Object.entries(itemsOf(head, Tag.header)).slice(0, HEADERS_MAX)
-  for (const [key, value] of headers) set(`HEADER_${key.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`, value)
+  for (const [key, value] of headers) set(`HEADER_${variableName(key)}`, value)
+  if (changed.length > 0) set('CHANGED', changed.join(' '))
+  if (bytes > EVENT_ENVIRONMENT_BYTES_MAX) {
+    throw new FunctionError(
+      'event-fields-too-large',
+      `Cannot give the event's fields to a program: ${bytes} bytes of environment, at most ${EVENT_ENVIRONMENT_BYTES_MAX}`,
+    )
+  }
   return env
+}
+
+/** `X-Wert` to `X_WERT`: letters, digits and "_" are what every shell takes for a name. */
+function variableName(header: string): string {
+  return header.toUpperCase().replace(/[^A-Z0-9]/g, '_')
 }

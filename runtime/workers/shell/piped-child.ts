@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import koffi from 'koffi'
-import { ResourceError } from '../../base/errors.ts'
+import { codeOf, ResourceError } from '../../base/errors.ts'
 
 export interface PipedChild {
   readonly child: ChildProcess
@@ -18,7 +18,7 @@ export interface PipedChild {
   readonly closed: Promise<void>
 }
 
-/** Throws ResourceError 'no-pipe' when the process has no file descriptors left. */
+/** Throws ResourceError: 'no-pipe' when the process has no file descriptors left, 'no-process' when the kernel refuses the program. */
 export function spawnPiped(command: string, args: readonly string[], options: Omit<SpawnOptions, 'stdio'>): PipedChild {
   const pipes: Pipe[] = []
   try {
@@ -28,8 +28,16 @@ export function spawnPiped(command: string, args: readonly string[], options: Om
     throw error
   }
   const [input, output, errors] = pipes as [Pipe, Pipe, Pipe]
-  const child = spawn(command, args, { ...options, stdio: [input.readEnd, output.writeEnd, errors.writeEnd] })
-  for (const end of [input.readEnd, output.writeEnd, errors.writeEnd]) closeSync(end)
+  let child: ChildProcess
+  try {
+    child = spawn(command, args, { ...options, stdio: [input.readEnd, output.writeEnd, errors.writeEnd] })
+  } catch (error) {
+    // Node throws some of the kernel's refusals (E2BIG, ENOMEM) and reports others with 'error'.
+    for (const end of [input.writeEnd, output.readEnd, errors.readEnd]) closeSync(end)
+    throw spawnError(error)
+  } finally {
+    for (const end of [input.readEnd, output.writeEnd, errors.writeEnd]) closeSync(end)
+  }
   const stdin = new Socket({ fd: input.writeEnd, readable: false, writable: true })
   const stdout = new Socket({ fd: output.readEnd, readable: true, writable: false })
   const stderr = new Socket({ fd: errors.readEnd, readable: true, writable: false })
@@ -45,6 +53,11 @@ export function spawnPiped(command: string, args: readonly string[], options: Om
 async function closeOf(stream: Socket): Promise<void> {
   stream.on('error', () => {})
   await once(stream, 'close').catch(() => {})
+}
+
+function spawnError(error: unknown): ResourceError {
+  const reason = codeOf(error) === 'E2BIG' ? 'its arguments and environment are larger than this machine allows' : (error as Error).message
+  return new ResourceError('no-process', reason, { cause: error })
 }
 
 interface Pipe {

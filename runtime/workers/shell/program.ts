@@ -6,6 +6,8 @@ import { FunctionError } from '../../base/errors.ts'
 export interface Program {
   readonly command: string
   readonly args: readonly string[]
+  /** A file of the bundle: what comes behind it is its own arguments, and no options of an interpreter. */
+  readonly isOwnFile: boolean
 }
 
 /** Linux reads no more of a "#!" line. */
@@ -19,9 +21,9 @@ export function findProgram(handler: string, directory: string): Program {
   for (const name of [handler, handler.split(':')[0]!]) {
     const file = resolve(directory, name)
     if (!file.startsWith(resolve(directory) + sep) || !isFile(file)) continue
-    return isExecutable(file) ? { command: file, args: [] } : scriptProgram(file, name)
+    return isExecutable(file) ? { command: file, args: [], isOwnFile: true } : scriptProgram(file, name)
   }
-  if (!handler.includes('/')) return { command: handler, args: [] }
+  if (!handler.includes('/')) return { command: handler, args: [], isOwnFile: false }
   throw new FunctionError('handler-not-found', `Cannot find the program "${handler}" in the bundle`)
 }
 
@@ -33,8 +35,8 @@ function scriptProgram(file: string, name: string): Program {
     })
   }
   const [, interpreter, argument] = /^#!\s*(\S+)(?:[ \t]+(\S.*?))?\s*(?:\n|$)/.exec(first) ?? []
-  if (interpreter === undefined) return { command: '/bin/sh', args: [file] }
-  return { command: interpreter, args: argument === undefined ? [file] : [argument, file] }
+  if (interpreter === undefined) return { command: '/bin/sh', args: [file], isOwnFile: true }
+  return { command: interpreter, args: argument === undefined ? [file] : [argument, file], isOwnFile: true }
 }
 
 function firstBytes(file: string): string {

@@ -10,16 +10,20 @@ import { forwardLines } from '../output-lines.ts'
 import type { Runtime, TriggerInfo, Worker, WorkerOptions } from '../worker.ts'
 import { CLOUDEVENTS_BATCH, cloudEventsBatch } from './cloud-events-batch.ts'
 import { eventEnvironment } from './event-environment.ts'
+import { ANSWER_BYTES_MAX } from './framing.ts'
+import { headerArguments } from './header-arguments.ts'
 import { spawnPiped, type PipedChild } from './piped-child.ts'
-import { findProgram } from './program.ts'
+import { PersistentShellWorker } from './persistent-worker.ts'
+import { findProgram, type Program } from './program.ts'
+import { shellAttributes, type ShellAttributes } from './shell-attributes.ts'
 
-const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 /** What a program has started and left behind gets so long to write the rest of its output. */
 const LAST_OUTPUT_MS = 200
 
 /** A program per event: argv array, body on stdin, stdout = answer, stderr = log, event fields in the environment. Never a shell string. */
 export const shellRuntime: Runtime = {
-  createWorker: (options) => new ShellWorker(options),
+  createWorker: (options) =>
+    shellAttributes(options.function.config).isPersistent ? new PersistentShellWorker(options) : new ShellWorker(options),
 }
 
 class ShellWorker implements Worker {
@@ -30,9 +34,8 @@ class ShellWorker implements Worker {
   readonly #children = new Map<number, ChildGroup>()
   /** Groups whose program has ended, for the next one. */
   readonly #freeGroups: ChildGroup[] = []
-  #command = ''
-  #arguments: readonly string[] = []
-  #headers: Record<string, string> = {}
+  readonly #attributes: ShellAttributes
+  #program: Program = { command: '', args: [], isOwnFile: false }
   #nextTicket = 1
   #draining: PromiseWithResolvers<void> | undefined
 
@@ -40,6 +43,7 @@ class ShellWorker implements Worker {
     this.id = options.id
     this.capacity = options.concurrency
     this.#options = options
+    this.#attributes = shellAttributes(options.function.config)
     this.#inFlight = new InFlight(options.eventTimeoutMs, (late, ticket) => this.#onTimeout(late, ticket))
   }
 
@@ -58,16 +62,31 @@ class ShellWorker implements Worker {
 
   async start(): Promise<void> {
     const { config, directory } = this.#options.function
-    const { command, args } = findProgram(config.handler, directory)
-    this.#command = command
-    this.#arguments = [...args, ...((config.runtimeAttributes['arguments'] as readonly string[] | undefined) ?? [])]
-    this.#headers = (config.runtimeAttributes['responseHeaders'] as Record<string, string> | undefined) ?? {}
+    this.#program = findProgram(config.handler, directory)
+    if (this.#attributes.argumentsFromHeader && !this.#program.isOwnFile) {
+      throw new FunctionError(
+        'arguments-unsafe',
+        `Cannot take arguments from callers for "${config.handler}": it is no file of the bundle`,
+        {
+          hint: 'with a program of the PATH (sh, python3) they could say what it runs: make the handler a script that calls it',
+        },
+      )
+    }
   }
 
   offer(delivery: Delivery): boolean {
     if (this.#draining || this.#inFlight.size >= this.capacity) return false
     delivery.batch = 0
-    this.#run([delivery], this.#environment(delivery), bodyOf(delivery.record))
+    let env: Record<string, string | undefined>
+    let args = this.#attributes.arguments
+    try {
+      env = this.#environment(delivery)
+      if (this.#attributes.argumentsFromHeader) args = headerArguments(delivery.record) ?? args
+    } catch (error) {
+      queueMicrotask(() => this.#options.host.onFailed(delivery, error as Error))
+      return true
+    }
+    this.#run([delivery], env, args, bodyOf(delivery.record))
     return true
   }
 
@@ -83,7 +102,7 @@ class ShellWorker implements Worker {
     }
     const records = batch.map(({ record }) => record)
     for (const delivery of batch) delivery.batch = this.#nextTicket
-    this.#run(batch, env, cloudEventsBatch(records, this.#triggerOf))
+    this.#run(batch, env, this.#attributes.arguments, cloudEventsBatch(records, this.#triggerOf))
     return true
   }
 
@@ -137,17 +156,18 @@ class ShellWorker implements Worker {
     }
   }
 
-  #run(batch: readonly Delivery[], env: Record<string, string | undefined>, input: Buffer): void {
+  #run(batch: readonly Delivery[], env: Record<string, string | undefined>, own: readonly string[], input: Buffer): void {
     const { config, directory } = this.#options.function
     const ticket = this.#nextTicket
     for (const delivery of batch) this.#inFlight.add(this.#nextTicket++, delivery)
     const group = this.#freeGroups.pop() ?? childGroups.make('shell')
-    const { command, args } = group.commandOf(this.#command, this.#arguments)
+    const { command, args } = group.commandOf(this.#program.command, [...this.#program.args, ...own])
     this.#children.set(ticket, group)
     let started: PipedChild
     try {
       started = spawnPiped(command, args, { cwd: directory, env, detached: true })
     } catch (error) {
+      this.#setFree(ticket)
       process.nextTick(() => this.#answer(ticket, batch, 500, EMPTY, `Cannot run the program: ${(error as Error).message}`))
       return
     }
@@ -158,9 +178,9 @@ class ShellWorker implements Worker {
     let failure = ''
     stdout.on('data', (chunk: Buffer) => {
       outputBytes += chunk.length
-      if (outputBytes <= OUTPUT_BYTES_MAX) output.push(chunk)
+      if (outputBytes <= ANSWER_BYTES_MAX) output.push(chunk)
       else if (failure === '') {
-        failure = `Program wrote more than ${OUTPUT_BYTES_MAX} bytes`
+        failure = `Program wrote more than ${ANSWER_BYTES_MAX} bytes`
         group.kill()
       }
     })
@@ -172,15 +192,25 @@ class ShellWorker implements Worker {
     // A program that does not read its input closes the pipe: that is its right.
     stdin.on('error', () => {})
     stdin.end(input)
+    let isStarted = true
     child.on('error', (error) => {
+      isStarted = false
       this.#setFree(ticket)
       const reason = codeOf(error) === 'ENOENT' ? `there is no program "${config.handler}"` : error.message
       this.#answer(ticket, batch, 500, EMPTY, `Cannot run the program: ${reason}`)
     })
     // It may have left somebody behind who holds its output open.
     let lastOutput: NodeJS.Timeout | undefined
-    child.once('exit', () => (lastOutput = setTimeout(() => group.kill(), LAST_OUTPUT_MS)))
+    child.once('exit', () => (lastOutput = setTimeout(endOutput, LAST_OUTPUT_MS)))
+    const endOutput = () => {
+      group.kill()
+      // Where the kernel gives no groups, somebody may still hold them.
+      stdout.destroy()
+      stderr.destroy()
+    }
     void closed.then(() => {
+      // Its group may be another program's by now.
+      if (!isStarted) return
       const { exitCode: code, signalCode: signal } = child
       clearTimeout(lastOutput)
       group.kill()
@@ -193,7 +223,7 @@ class ShellWorker implements Worker {
 
   /** The same for each event of the batch that began with `first`. */
   #answer(first: number, batch: readonly Delivery[], status: number, body: Buffer, error: string | undefined): void {
-    const { 'Content-Type': type, 'content-type': lower, ...headers } = this.#headers
+    const { 'Content-Type': type, 'content-type': lower, ...headers } = this.#attributes.responseHeaders
     for (const [place, delivery] of batch.entries()) {
       if (this.#inFlight.get(first + place) !== delivery) continue
       this.#inFlight.remove(first + place)
