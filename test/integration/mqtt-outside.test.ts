@@ -23,7 +23,7 @@ interface Stage {
   readonly directory: string
   readonly mosquitto: Mosquitto
   readonly rig: ProcessorRig
-  client(version?: 4 | 5): Promise<MqttClient>
+  readonly client: (version?: 4 | 5) => Promise<MqttClient>
 }
 
 async function stage(t: ExecutionContext, lines?: readonly string[]): Promise<Stage> {
