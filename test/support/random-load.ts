@@ -1,4 +1,5 @@
 /** Runs random programs side by side in one processor, with two well-behaved neighbours beside them, and judges what became of each. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { bodyOfStep, judge, specOf, type Outcome, type Program, type Step, writeFiles } from './random-handlers.ts'
 import { bodyOf } from '../../runtime/event/event-writer.ts'
 import type { ProcessorRig } from './processor-rig.ts'
@@ -6,6 +7,7 @@ import type { ProcessorRig } from './processor-rig.ts'
 /** No step of any program needs as long. */
 const PROGRAM_MS_MAX = 60_000
 const NEIGHBOUR_EVERY_MS = 20
+const LOOP_EVERY_MS = 5
 const STREAM = 'random'
 const ROWS_A_READ = 5_000
 const LOG_LINES_KEPT = 100
@@ -28,6 +30,8 @@ export interface NeighbourFigures {
   readonly errors: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /** How late the agent's own event loop was. */
+  readonly loopP99Ms: number
 }
 
 export class RandomLoad {
@@ -70,6 +74,8 @@ spec: { runtime: ${runtime}, env: [{ name: ${MARK}, value: "1" }], triggers: { a
     this.#latencies = []
     this.#neighbourErrors = 0
     this.#neighbourCalls = 0
+    const loop = monitorEventLoopDelay({ resolution: LOOP_EVERY_MS })
+    loop.enable()
     const calling = setInterval(() => {
       for (const name of this.#neighbours) this.#callNeighbour(name)
     }, NEIGHBOUR_EVERY_MS)
@@ -83,9 +89,11 @@ spec: { runtime: ${runtime}, env: [{ name: ${MARK}, value: "1" }], triggers: { a
       clearInterval(calling)
     }
     await this.rig.until(() => this.#waiting === 0)
+    loop.disable()
+    const loopP99Ms = Math.max(0, loop.percentile(99) / 1e6 - LOOP_EVERY_MS)
     const sorted = this.#latencies.toSorted((a, b) => a - b)
     const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0
-    return { calls: this.#neighbourCalls, errors: this.#neighbourErrors, p50Ms: at(0.5), p99Ms: at(0.99) }
+    return { calls: this.#neighbourCalls, errors: this.#neighbourErrors, p50Ms: at(0.5), p99Ms: at(0.99), loopP99Ms }
   }
 
   #callNeighbour(name: string): void {
