@@ -117,7 +117,7 @@ export function compileOutside(
   if (checker.problems.count !== before) return null
   return {
     urls: [...new Set([url, ...(attributes.urls ?? [])].map(withMqttScheme))],
-    protocolVersion: protocolVersion as 4 | 5,
+    protocolVersion,
     clientId: attributes.clientID ?? null,
     username: username ?? null,
     password: password ?? null,
