@@ -58,8 +58,6 @@ while read -r word size count; do
   ${answer}
 done
 `
-const ECHO_FRAMES = frames('printf "OK %d\\n%s" "$size" "$body"')
-
 /** Two-line bodies come back as they are; the pid tells who answered. */
 test.serial('program of frames answers any body, and is one process for all events', withRig, async (t, rig) => {
   const pid = frames('printf "OK %d 2\\nContent-Type: text/x-own\\nX-Pid: %d\\n%s" "$size" $$ "$body"')
