@@ -78,7 +78,7 @@ status: { state: ready, httpPort: 32768 }
 interface Served {
   readonly config: FunctionConfig
   readonly rig: ProcessorRig
-  ask(path: string, options?: RequestInit): Promise<Response>
+  readonly ask: (path: string, options?: RequestInit) => Promise<Response>
 }
 
 /** The folder (or the one file of it) as `dunlin run` and `dunlin deploy` take it. */

@@ -16,7 +16,8 @@ test('every field of Nuclio is accepted', (t) => {
   t.is(parse({ ...nuclio.SPEC_FIELDS, build: nuclio.BUILD_FIELDS }).name, 'every-field')
   t.is(withTriggers({ api: nuclio.TRIGGER_FIELDS }).triggers.length, 1)
   for (const [kind, attributes] of Object.entries(nuclio.TRIGGER_ATTRIBUTES)) {
-    t.is(withTriggers({ one: { kind, attributes } }).triggers[0]!.kind as string, kind)
+    const [trigger] = withTriggers({ one: { kind, attributes } }).triggers
+    t.is<string, string>(trigger!.kind, kind)
   }
 })
 
