@@ -85,16 +85,16 @@ withMosquitto('a slow handler is overlapped across topics, keeps each topic in o
     let running = 0, most = 0
     export const handler = async (context, event) => {
       most = Math.max(most, ++running)
-      await new Promise((resolve) => setTimeout(resolve, 150))
+      await new Promise((resolve) => setTimeout(resolve, 250))
       running--
       context.emit('out', event.topic + ' ' + Buffer.from(event.body) + ' ' + most)
     }`
   const subscribed = mosquitto.said(/Sending SUBACK to dunlin-/)
-  const spec8 = spec(mosquitto.port, `keepAlive: 1s, subscriptions: [{ topic: 'a/#' }]`)
+  const spec8 = spec(mosquitto.port, `keepAlive: 3s, subscriptions: [{ topic: 'a/#' }]`)
   await rig.processor.activate(rig.version(spec8, { 'main.mjs': slow }))
   await subscribed
   const publisher = await client()
-  // 8 topics of 20: 3 s side by side, longer than the keep-alive allows for silence; one after the other they would take 24 s.
+  // 8 topics of 20: 5 s side by side, longer than the keep-alive allows for silence; one after the other they would take 40 s.
   const sent = Array.from({ length: 160 }, (_, index) => publisher.publishAsync(`a/${index % 8}`, String(index >> 3), { qos: 1 }))
   await Promise.all(sent)
   await rig.until(async () => (await rig.rows('out')).length >= 160)
