@@ -4,7 +4,7 @@ import { DEBUG_PORTS } from '../source/debugged.ts'
 
 /** For each trigger, a line that a person can type to set it off. */
 export function tryLines({ name, triggers }: FunctionConfig, http: string, broker: Listen): string[] {
-  if (triggers.length === 0) return [`(no triggers: ${name} runs only when it is invoked)`]
+  if (triggers.length === 0) return [`(no triggers: ${name} runs only when it is called by name)`]
   return triggers.map((trigger) => tryLine(trigger, http, broker))
 }
 

@@ -35,3 +35,13 @@ test('function that loses its triggers can still be called, and gets them again'
     t.is((await rig.invoke('f', '')).body.toString(), trigger)
   }
 })
+
+test(
+  'JavaScript handler whose file speaks of context.callback in a comment answers by returning, also nothing',
+  withRig,
+  async (t, rig) => {
+    const source = `/* context.callback is another way */\n// context.callback(1)\nexport const handler = () => {}\n`
+    await rig.processor.activate(rig.version(named('f'), { 'main.mjs': source }))
+    t.is((await rig.invoke('f', '')).status, 200)
+  },
+)

@@ -19,6 +19,10 @@ const EXTENSIONS = ['', '.ts', '.mts', '.js', '.mjs', '.cjs']
 /** Anywhere in the file, so that a handler may leave the answer to a function beside it. */
 const CALLBACK = /\bcontext\s*\.\s*callback\b|\{[^{}]*\bcallback\b[^{}]*\}\s*=\s*context\b/
 
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
+}
+
 /** `file:function`; the file may leave out its extension. ES modules, CommonJS and TypeScript. */
 export async function loadHandler(directory: string, handler: string): Promise<LoadedHandler> {
   const [file = '', name = 'handler'] = handler.split(':')
@@ -46,6 +50,6 @@ export async function loadHandler(directory: string, handler: string): Promise<L
   return {
     handler: found as Handler,
     initContext: initContext as ((context: Context) => unknown) | undefined,
-    usesCallback: /\.callback\s*\(/.test(String(found)) || CALLBACK.test(readFileSync(path, 'utf8')),
+    usesCallback: /\.callback\s*\(/.test(String(found)) || CALLBACK.test(withoutComments(readFileSync(path, 'utf8'))),
   }
 }
