@@ -32,7 +32,7 @@ export async function run(): Promise<void> {
   }
 }
 
-interface GuestKind {
+export interface GuestKind {
   readonly name: string
   readonly spec: string
   /** Fewer events where each is a process. */
@@ -40,7 +40,7 @@ interface GuestKind {
   readonly sizes: readonly Size[]
 }
 
-interface Size {
+export interface Size {
   readonly name: string
   readonly bytes: number
   readonly events: number
@@ -53,6 +53,8 @@ const SIZES: readonly Size[] = [
   { name: '1 MiB', bytes: 1 << 20, events: 150 },
 ]
 const ROUNDS = 3
+/** Each event is one, and the machine has two cores. */
+const PROGRAMS_AT_ONCE = 4
 const STARTS = 5
 const NATIVE = fileURLToPath(new URL('../runtime/native/', import.meta.url))
 
@@ -142,7 +144,7 @@ interface Echoed {
 }
 
 /** Workers of one kind, and somebody who gives them events as fast as they take them. */
-class Bed {
+export class Bed {
   readonly #kind: GuestKind
   readonly #folder: string
   readonly #events = new EventWriter(new Clock(), new UuidSource(), 1)
@@ -164,7 +166,7 @@ class Bed {
         id,
         function: { config, version: '1', directory: this.#folder },
         triggers: [{ name: 'in', kind: 'mqtt', class: 'async' }],
-        concurrency: config.runtime === 'shell' ? 4 : 1024,
+        concurrency: config.runtime === 'shell' && config.runtimeAttributes['mode'] !== 'persistent' ? PROGRAMS_AT_ONCE : 1024,
         eventTimeoutMs: 60_000,
         stateExclusive: true,
         host: this.#host(),

@@ -2,6 +2,7 @@
 const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   ring: () => import('./ring.ts'),
   guests: () => import('./guests.ts'),
+  shell: () => import('./shell.ts'),
   native: () => import('./native.ts'),
   ingest: () => import('./ingest.ts'),
   pipeline: () => import('./pipeline.ts'),

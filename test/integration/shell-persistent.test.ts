@@ -1,5 +1,6 @@
 /** `mode: persistent`: one program for many events. */
 import test, { type ExecutionContext } from 'ava'
+import { readFileSync } from 'node:fs'
 import type { FunctionVersion } from '../../runtime/workers/worker.ts'
 import { needs } from '../support/packages.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
@@ -179,4 +180,35 @@ test.serial('program is told to end by the end of its input, after it has answer
     rig.logs.map(({ message }) => message),
     ['good bye'],
   )
+})
+
+const page = readFileSync(new URL('../../docs/shell.md', import.meta.url), 'utf8')
+/** The program of docs/shell.md that has `part` in it. */
+function shownProgram(part: string): string {
+  const programs = [...page.matchAll(/```(?:sh|python)\n([\s\S]*?)```/g)].map(([, text]) => text!)
+  return programs.find((text) => text.includes(part))!
+}
+
+const shown = {
+  awk: ['exec awk', 'lines', '20', '68'],
+  sh: ['while read', 'frames', '20', ' 20'],
+  python: ['import sys', 'frames', 'a\nb', 'a\nb'],
+} as const
+
+for (const [name, [part, framing, body, expected]] of Object.entries(shown)) {
+  needs(test.serial, ...(name === 'python' ? (['python3'] as const) : []))(`program in ${name} of docs/shell.md runs as it stands`, (t) =>
+    runWithRig(t, async (_t, rig) => {
+      await rig.processor.activate(versionOf(rig, 'shown', shownProgram(part), { framing }))
+      t.is((await rig.invoke('f', body)).body.toString(), expected)
+    }),
+  )
+}
+
+test.serial('example shell-persistent keeps a mean over its events', withRig, async (t, rig) => {
+  const folder = new URL('../../examples/shell-persistent/', import.meta.url)
+  const files = Object.fromEntries(['smooth.sh'].map((name) => [name, readFileSync(new URL(name, folder), 'utf8')]))
+  await rig.processor.activate(rig.version(readFileSync(new URL('function.yaml', folder), 'utf8'), files))
+  for (const body of ['20', '30', 'x', '40']) await rig.publish('readings/a', body)
+  await rig.until(async () => (await rig.rows('smoothed')).length === 4)
+  t.deepEqual(await rig.rows('smoothed'), ['20', '25', 'no number', '32.5'])
 })

@@ -490,3 +490,20 @@ test('isolation is thread for nodejs unless asked otherwise, and cannot be threa
   t.is(parse(python).isolation, 'process')
   t.regex(textsOf(t, `${python}  isolation: thread\n`)[0]!, /spec\.isolation: expected process, got thread/)
 })
+
+test('how a shell program runs is checked, with the place of what does not fit', (t) => {
+  const shell = (attributes: string) => `${MINIMAL.replace('nodejs', 'shell')}  runtimeAttributes: ${attributes}\n`
+  t.like(parse(shell('{mode: persistent, framing: lines}')).runtimeAttributes, { mode: 'persistent', framing: 'lines' })
+  for (const [attributes, path, message] of [
+    ['{framing: lines}', 'framing', 'expected mode: persistent beside it, got nothing'],
+    ['{mode: pooled}', 'mode', 'expected one of perEvent, persistent, got "pooled"'],
+    ['{mode: persistent, argumentsFromHeader: true}', 'argumentsFromHeader', 'expected false, got true'],
+    ['{arguments: ["a\\0b"]}', 'arguments', null],
+    ['{responseHeaders: {"a b": x}}', 'responseHeaders', null],
+  ] as const) {
+    const [problem] = problemsOf(t, shell(attributes))
+    t.true(problem!.path.startsWith(`spec.runtimeAttributes.${path}`), problem!.path)
+    t.true(problem!.line > 0 && problem!.column > 0)
+    if (message !== null) t.is(problem!.message, message)
+  }
+})

@@ -108,14 +108,27 @@ export class DrivenWorker {
 
   /** Gives an event without waking the worker: call `worker.flush()` after the last. */
   post(body: string | Buffer, fields: EventFields = {}): Promise<Handled> {
+    const { delivery, answered } = this.#expect(body, fields)
+    if (!this.worker.offer(delivery)) throw new Error('The worker does not take the event')
+    return answered
+  }
+
+  /** Gives events as one batch and waits for the answer of each. */
+  callBatch(bodies: readonly string[]): Promise<Handled[]> {
+    const expected = bodies.map((body) => this.#expect(body, {}))
+    if (!this.worker.offerBatch(expected.map(({ delivery }) => delivery))) throw new Error('The worker does not take the batch')
+    this.worker.flush()
+    return Promise.all(expected.map(({ answered }) => answered))
+  }
+
+  #expect(body: string | Buffer, fields: EventFields): { delivery: Delivery; answered: Promise<Handled> } {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     const record = encodeVector({ ...PLAIN, ...fields, bodyHex: '' }, bytes)
     const delivery = new Delivery(record, 1, '', (fields.attempt ?? 1) - 1, null, performance.now())
     const answered = Promise.withResolvers<Handled>()
     answered.promise.catch(() => {})
     this.#waiting.set(delivery, answered)
-    if (!this.worker.offer(delivery)) throw new Error('The worker does not take the event')
-    return answered.promise
+    return { delivery, answered: answered.promise }
   }
 
   /** Waits until the worker has logged, asked or answered something that makes `isTrue` hold. */
