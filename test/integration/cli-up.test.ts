@@ -72,7 +72,10 @@ test.serial('up in a deep folder is reached by every verb, and leaves no process
   // What it handles becomes cases that it passes.
   let isRecorded = false
   const recording = dunlin(['record', 'hello', '--count', '2', '--home', home]).finally(() => (isRecorded = true))
-  while (!isRecorded) await json('invoke', 'hello', '--body', 'again')
+  for (;;) {
+    if (isRecorded) break
+    await json('invoke', 'hello', '--body', 'again')
+  }
   const cases = join(home, 'recorded.yaml')
   writeFileSync(cases, (await recording).out)
   const tested = await dunlin(['test', file, '--cases', cases, '-o', 'json'])

@@ -186,7 +186,8 @@ test('versions that change under load lose no event and keep none twice', async 
   const sent: string[] = []
   let isOver = false
   const load = (async () => {
-    while (!isOver) {
+    for (;;) {
+      if (isOver) return
       const body = `e${sent.length}`
       sent.push(body)
       await rig.publish(`t/${sent.length % 7}`, body)

@@ -103,10 +103,11 @@ test('version under an alias that keeps ending is rolled back; production goes o
   for (const [name, text] of Object.entries(broken)) writeFileSync(join(source, name), text)
   t.is((await dunlin(['set', 'route', 'f', '--topic', 'sensors/test', '--alias', 'test', '--here', '--home', home])).code, 0)
   // Events of the alias come all the time, and so within its probation, however long that lasts.
-  let isDeploying = true
-  const deploying = dunlin(['deploy', source, '--alias', 'test', '--wait', '--home', home]).finally(() => (isDeploying = false))
+  let isOver = false
+  const deploying = dunlin(['deploy', source, '--alias', 'test', '--wait', '--home', home]).finally(() => (isOver = true))
   const payloads: string[] = []
-  while (isDeploying) {
+  for (;;) {
+    if (isOver) break
     const next = Array.from({ length: 5 }, (_, i) => `reading ${payloads.length + i}`)
     await fleet.publish('sensors/test', next)
     payloads.push(...next)

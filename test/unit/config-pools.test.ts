@@ -15,7 +15,7 @@ const triggersOf = (...triggers: string[]): readonly TriggerConfig[] =>
 const sizeOf = ({ numWorkers, pool }: TriggerConfig) => [pool.minWorkers, numWorkers]
 
 function problem(t: ExecutionContext, ...triggers: string[]): string {
-  return t.throws(() => triggersOf(...triggers), { instanceOf: ConfigError })!.message
+  return t.throws(() => triggersOf(...triggers), { instanceOf: ConfigError }).message
 }
 
 test('a pool has a fixed size unless minWorkers is given', (t) => {

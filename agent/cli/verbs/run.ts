@@ -94,17 +94,18 @@ async function serve(path: string, { printer, dataDir, isWatching, start, greet 
         greet(config!)
         void followLogs(dataDir, exitCode, printer)
       }
-      let ended: Exit | void = undefined
       // An agent that runs takes the change up; one that did not start is started again.
-      do {
-        ended = await Promise.race([exitCode, changed.promise])
+      for (;;) {
+        const ended = await Promise.race([exitCode, changed.promise])
+        if (ended !== undefined && !isInterrupted) {
+          if (!isWatching) return ended
+          await changed.promise
+        }
         if (isInterrupted) return runner ? await exitCode.then(() => Exit.ok) : Exit.ok
-        if (ended !== undefined && !isWatching) return ended
-        if (ended !== undefined) await changed.promise
         changed = Promise.withResolvers()
-        if (ended === undefined && runner) await reload(dataDir, printer)
-      } while (ended === undefined && runner && !isInterrupted)
-      if (isInterrupted) return Exit.ok
+        if (ended !== undefined || !runner) break
+        await reload(dataDir, printer)
+      }
     }
   } finally {
     watcher?.close()
