@@ -1,4 +1,5 @@
 import type { Logger } from '../base/log.ts'
+import { returnedMemory } from '../base/returned-memory.ts'
 import type { AllocationMode } from '../../config/function-config.ts'
 import type { Answer, Delivery, PoolConsumer } from '../dispatch/delivery.ts'
 import { AT } from '../event/record.ts'
@@ -186,6 +187,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
 
   onGone(worker: Worker): void {
     this.#options.memory.remove(worker)
+    returnedMemory.soon()
   }
 
   get memory(): MemoryBudget {

@@ -20,6 +20,7 @@ const LANES = 4
 const BENIGN = Math.max(16, Math.min(100, PROGRAMS / 5))
 const MiB = 1024 * 1024
 const RSS_GROWTH_MAX = 20 * MiB
+const SETTLE_MS_MAX = 15_000
 /** What is asked of a quiet machine is 1.5 (docs/workers.md has what was measured); this holds on a busy one too. */
 const P99_RATIO_MAX = 6
 const P99_FLOOR_MS = 50
@@ -66,7 +67,13 @@ needs(
   await rig.until(() => openFiles() <= before.files)
   t.is(workerGroups().length, before.groups)
   t.is(sharedMemoryFolders().length, before.folders)
-  const grown = settledRssBytes() - before.rss
+  // What was freed goes back to the system a little later (returned-memory.ts).
+  let grown = Infinity
+  const untilMs = performance.now() + SETTLE_MS_MAX
+  await rig.until(() => {
+    grown = settledRssBytes() - before.rss
+    return grown <= RSS_GROWTH_MAX || performance.now() > untilMs
+  })
   t.log(`memory: ${Math.round(before.rss / MiB)} MiB, and ${(grown / MiB).toFixed(1)} MiB more at the end`)
   t.true(grown <= RSS_GROWTH_MAX, `${Math.round(grown / MiB)} MiB more`)
 })

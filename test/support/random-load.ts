@@ -12,7 +12,7 @@ const STREAM = 'random'
 const ROWS_A_READ = 5_000
 const LOG_LINES_KEPT = 100
 
-export const MARK = 'DUNLIN_RANDOM_HANDLERS'
+export const MARK = `DUNLIN_RANDOM_${process.pid}`
 
 interface Seen {
   answers: { status: number; error: string }[]
