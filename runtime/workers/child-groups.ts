@@ -49,8 +49,10 @@ export class ChildGroup {
     }
   }
 
+  /** The process group only once: nobody is left in it then, and its number may soon be another's. */
   kill(): void {
     killGroup(this.#pid)
+    this.#pid = undefined
     this.#cgroup?.kill()
   }
 
