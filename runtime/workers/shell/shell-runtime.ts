@@ -201,13 +201,13 @@ class ShellWorker implements Worker {
     })
     // It may have left somebody behind who holds its output open.
     let lastOutput: NodeJS.Timeout | undefined
-    child.once('exit', () => (lastOutput = setTimeout(endOutput, LAST_OUTPUT_MS)))
     const endOutput = () => {
       group.kill()
       // Where the kernel gives no groups, somebody may still hold them.
       stdout.destroy()
       stderr.destroy()
     }
+    child.once('exit', () => (lastOutput = setTimeout(endOutput, LAST_OUTPUT_MS)))
     void closed.then(() => {
       // Its group may be another program's by now.
       if (!isStarted) return
