@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { parse, stringify } from 'yaml'
-import { filledDocument } from '../../config/document-defaults.ts'
+import { filledDocument, missingParts } from '../../config/document-defaults.ts'
 import { parseFunctionConfig, type FunctionConfig, type TriggerConfig } from '../../config/function-config.ts'
 import { InputError } from '../../runtime/base/errors.ts'
 import type { FunctionSource } from './function-source.ts'
@@ -18,9 +18,9 @@ const DEFAULTS = { metadata: { name: 'processor' }, spec: { triggers: { http: { 
 export function openProcessorSource(file: string): FunctionSource {
   const text = readFileSync(file, 'utf8')
   const config = answeringEverywhere(parseFunctionConfig(text, file, DEFAULTS))
-  const code = codePath(text, file)
-  if (code === dirname(resolve(file)) && config.inlineSource === null)
-    return { config, folder: code, configName: basename(file), close() {} }
+  const code = config.inlineSource === null ? codePath(text, file) : ''
+  const isWhole = Object.values(missingParts(DEFAULTS, parse(text))).every((part) => Object.keys(part as object).length === 0)
+  if (isWhole && code === dirname(resolve(file))) return { config, folder: code, configName: basename(file), close() {} }
   const folder = mkdtempSync(join(tmpdir(), 'dunlin-source-'))
   const close = (): void => rmSync(folder, { recursive: true, force: true })
   try {

@@ -1,7 +1,9 @@
 /** `dunlin processor`: Nuclio's processor.yaml, alone. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { openFunctionSource } from '../../agent/source/function-source.ts'
+import { parseFunctionConfig } from '../../config/function-config.ts'
 import { dunlin, endOf, saying, startDunlin } from '../support/cli.ts'
 import { freePort } from '../support/free-port.ts'
 import { needs } from '../support/packages.ts'
@@ -80,4 +82,16 @@ test('processor without a good config says what is wrong and where', async (t) =
   const listed = await dunlin(['processor', '--list-runtimes'])
   t.deepEqual(listed.out.trim().split('\n'), ['nodejs', 'python', 'java', 'native', 'golang', 'shell'])
   t.regex((await dunlin(['processor', '--version'])).out, /^dunlin \d+\.\d+/)
+})
+
+test('processor.yaml with nothing but a runtime and code has a name, and an http trigger for every path', (t) => {
+  const file = join(tempDir(t), 'processor.yaml')
+  const code = Buffer.from('export const handler = () => 1').toString('base64')
+  writeFileSync(file, `spec: { runtime: nodejs, build: { path: "https://example.com/x.js", functionSourceCode: ${code} } }\n`)
+  const source = openFunctionSource(file)
+  t.teardown(() => source.close())
+  t.like(source.config, { name: 'processor', triggers: [{ kind: 'http', paths: ['/'] }] })
+  t.is(readFileSync(join(source.folder, 'main.js'), 'utf8'), 'export const handler = () => 1')
+  const written = parseFunctionConfig(readFileSync(join(source.folder, source.configName), 'utf8'), 'function.yaml')
+  t.like(written, { name: 'processor', triggers: [{ kind: 'http' }] })
 })
