@@ -13,7 +13,7 @@ import { KINDS, randomProgram, type KindName, type Program } from '../support/ra
 import { MARK, RandomLoad } from '../support/random-load.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const PROGRAMS = Number(process.env['DUNLIN_PROGRAMS'] ?? 40)
+const PROGRAMS = Number(process.env['DUNLIN_PROGRAMS'] ?? 30)
 const SEED = Number(process.env['DUNLIN_SEED'] ?? 7)
 const LANES = 4
 /** Programs that do no harm, for what the neighbours' waits are without it. */
