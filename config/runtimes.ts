@@ -16,6 +16,15 @@ export const RUNTIMES: Readonly<Record<RuntimeKind, { readonly concurrency: numb
   shell: { concurrency: 1, handler: null },
 }
 
+/** 64: a persistent program answers in order, and finds its next events in the pipe. */
+const PERSISTENT_CONCURRENCY = 64
+
+/** Events in flight per worker when nothing else is said. `attributes`: as written, not checked. */
+export function defaultConcurrency(runtime: RuntimeKind, attributes: unknown): number {
+  const isPersistent = runtime === 'shell' && typeof attributes === 'object' && attributes !== null && 'mode' in attributes
+  return isPersistent && attributes.mode === 'persistent' ? PERSISTENT_CONCURRENCY : RUNTIMES[runtime].concurrency
+}
+
 /** `python:3.11` to `python`; null when there is no such runtime. The device's own Python and Node run, whatever the minor version. */
 export function runtimeKind(name: string): RuntimeKind | null {
   if (/^python(:3(\.\d{1,2})?)?$/.test(name)) return 'python'

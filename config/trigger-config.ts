@@ -5,7 +5,7 @@ import type { RuntimeKind } from './function-types.ts'
 import { guess } from './guess.ts'
 import type { Notices } from './notices.ts'
 import { OTHER_TRIGGER_KINDS, TRIGGER_WITHOUT_EFFECT } from './nuclio-fields.ts'
-import { RUNTIMES } from './runtimes.ts'
+import { defaultConcurrency } from './runtimes.ts'
 import type { common, TriggerBase, TriggerKindOf } from './triggers/common.ts'
 import { compileWorkers, shareWorkers } from './worker-pools.ts'
 import { TRIGGER_KINDS, triggerKinds, type TriggerConfig, type TriggerKind } from './triggers/registry.ts'
@@ -79,7 +79,7 @@ function compileTrigger(checker: Checker, notices: Notices, name: string, kind: 
   }
   const base = {
     name,
-    ...compileWorkers(checker, path, given, RUNTIMES[context.runtime].concurrency),
+    ...compileWorkers(checker, path, given, defaultConcurrency(context.runtime, checker.valueAt(['spec', 'runtimeAttributes']))),
     delivery: given.delivery ?? spec.defaults.delivery,
     orderKey: given.orderKey ?? spec.defaults.orderKey,
     workerAvailabilityTimeoutMs: given.workerAvailabilityTimeoutMilliseconds,

@@ -507,3 +507,13 @@ test('how a shell program runs is checked, with the place of what does not fit',
     if (message !== null) t.is(problem!.message, message)
   }
 })
+
+test('persistent shell program has several events on their way unless told otherwise', (t) => {
+  const concurrency = (attributes: string, more = '') =>
+    parse(
+      `{ metadata: { name: hello }, spec: { runtime: shell, handler: cat, runtimeAttributes: ${attributes}, triggers: { a: { kind: http${more} } } } }`,
+    ).triggers[0]!.concurrency
+  t.is(concurrency('{}'), 1)
+  t.is(concurrency('{ mode: persistent }'), 64)
+  t.is(concurrency('{ mode: persistent }', ', concurrency: 3'), 3)
+})
