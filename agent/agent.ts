@@ -81,10 +81,7 @@ async function wire({ config, source, logger, onFatal }: AgentOptions, closer: C
     publish: (record, functionName) => publishFrom(record, functionName, router, broker, logger),
     onStream: (id, name) => hub.addStream(id, name),
     onRows: (streams) => hub.onRows(streams),
-    onWorkerEnded: ({ config: { name }, version }, { error, running, isCrashLoop }, alias) => {
-      // One event that ends its worker says nothing about the version; that goes to the dead letters.
-      if (running === 0 || isCrashLoop) hub.versionFailed(name, version, error, alias)
-    },
+    onWorkerEnded: (version, ended, alias) => hub.workerEnded(version, ended, alias),
     onLog: (functionName, level, message, fields) => logBook.add(functionName, level, message, fields),
   })
   closer.push(() => processor.stop(STOP_GRACE_MS))

@@ -19,6 +19,7 @@ import type { Logger } from '../runtime/base/log.ts'
 import type { Processor } from '../runtime/processor.ts'
 import type { Store } from '../runtime/store/store.ts'
 import type { FunctionVersion } from '../runtime/workers/worker.ts'
+import type { WorkerEnded } from '../runtime/workers/worker-pool.ts'
 import type { Activator, Deployer } from './deploy/deployer.ts'
 import { openDeployer } from './deploy/open-deployer.ts'
 import { ExportPump, type ExportStats } from './export/export-pump.ts'
@@ -113,9 +114,13 @@ export class HubSide {
     })
   }
 
-  /** A worker ended by itself: a version on probation is rolled back, a committed one goes on with its new worker. */
-  versionFailed(name: string, version: string, error: Error, alias: string): void {
-    this.#deployer?.versionFailed(slotName(name, alias), Number(version), error)
+  /** A worker ended by itself: a version on probation is rolled back, and one that was committed lately when it goes on like that. */
+  workerEnded({ config, version }: FunctionVersion, { error, running, failures, worker, isCrashLoop }: WorkerEnded, alias: string): void {
+    const slot = slotName(config.name, alias)
+    const isItself = running === 0
+    // One event that ends its worker says nothing about the version; that goes to the dead letters.
+    if (isItself || isCrashLoop) this.#deployer?.versionFailed(slot, Number(version), error)
+    if (isItself || failures > config.maxAttempts) this.#deployer?.workerEnded(slot, Number(version), worker, error)
   }
 
   /** What waits for aliases that are no more goes to production; resolves with how much it was. */

@@ -15,8 +15,11 @@ import type { DeploymentBook } from './deployment-book.ts'
 import { DeploymentRun } from './deployment-run.ts'
 import { plan, type Step, wantedVersions } from './plan.ts'
 import { type Activator, RunningFunctions } from './running-functions.ts'
+import { ON_WATCH } from './transitions.ts'
 import type { TufClient } from './tuf-client.ts'
+import { VersionWatch } from './version-watch.ts'
 import type { StagedVersion, VersionStore } from './version-store.ts'
+import type { WatchRule } from './watch-rule.ts'
 
 export type { Activator } from './running-functions.ts'
 
@@ -32,6 +35,8 @@ export interface DeployerOptions {
   /** How long a new version must stay ready before it is committed. */
   readonly probationMs?: number
   readonly backoff?: BackoffOptions
+  /** When a committed version is in a crash loop, and when it has proven itself. */
+  readonly watchRule?: WatchRule
   /** Called once, by close: lets go of what was opened for the deployer. */
   readonly onClose?: () => void
 }
@@ -40,12 +45,16 @@ const PROBATION_MS = 3000
 const BACKOFF: BackoffOptions = { firstMs: 1000, maxMs: 60_000 }
 
 const SUPERSEDED = 'deployment-superseded'
+const START_TIMEOUT = 'worker-start-timeout'
 
 export class Deployer {
   readonly #options: DeployerOptions
   readonly #stopping = new AbortController()
   readonly #functions: RunningFunctions
   readonly #run: DeploymentRun
+  readonly #watch: VersionWatch
+  /** Committed versions in a crash loop, by function, with what ended them last. */
+  readonly #condemned = new Map<string, { readonly version: number; readonly error: Error }>()
   /** What stands in the way now, by function; goes away by itself or by the next desired state. */
   readonly #problems = new Map<string, string>()
   #pause = new AbortController()
@@ -62,6 +71,7 @@ export class Deployer {
       probationMs: options.probationMs ?? PROBATION_MS,
       onChange: () => options.onChange?.(),
     })
+    this.#watch = new VersionWatch({ rule: options.watchRule, onProven: (name, version) => void this.#proven(name, version) })
   }
 
   /** Starts what is committed, from disk alone. A function that does not start is tried again once `start` was called. */
@@ -70,6 +80,7 @@ export class Deployer {
     await book.open()
     await versions.open()
     await blobs.open()
+    for (const name of book.names) await this.#run.finishRollback(name)
     const releases = await this.committedReleases()
     for (const name of book.names) await this.#run.finishInterrupted(name)
     await this.#route()
@@ -80,6 +91,7 @@ export class Deployer {
     )
     for (const release of releases) {
       if (disabled.has(release.name)) continue
+      this.#watchOver(release.name, release.version)
       await this.#functions.start(release).catch((error: unknown) => this.#hinder(release.name, error))
     }
   }
@@ -113,10 +125,23 @@ export class Deployer {
     this.#wake()
   }
 
-  /** The processor says that a version of a function, or of function@alias, stopped being ready. Ends its probation; later it is the processor's to restart workers. */
+  /** The processor says that a version of a function, or of function@alias, stopped being ready. Ends its probation. */
   versionFailed(name: string, version: number, error: Error): void {
     const target = this.#run.target
     if (target?.name === name && target.version === version) this.#run.failProbation(error)
+  }
+
+  /**
+   * A worker of a version ended by itself, or was not ready in time, and no single event is to blame. The processor starts it again;
+   * a version that was committed lately and does so again and again gives its place back, before anything else is done.
+   */
+  workerEnded(name: string, version: number, worker: number, error: Error): void {
+    const atMs = performance.now()
+    const event = codeOf(error) === START_TIMEOUT ? ({ what: 'not-ready', atMs } as const) : ({ what: 'ended', atMs, worker } as const)
+    if (this.#watch.observe(name, version, event) !== 'crash-loop') return
+    this.#condemned.set(name, { version, error })
+    this.#run.interrupt(new ResourceError(SUPERSEDED, `${name} version ${version} is rolled back first`))
+    this.#wake()
   }
 
   /** What waits for aliases that are no more goes to production; resolves with how much it was. */
@@ -156,6 +181,7 @@ export class Deployer {
 
   /** Stops working; what is under way goes on at the next start. Functions keep running: they are the processor's. */
   async close(): Promise<void> {
+    this.#watch.close()
     this.#stopping.abort(new ResourceError('deployer-stopped', 'Deployments were stopped'))
     this.#pause.abort()
     this.#run.interrupt(this.#stopping.signal.reason as Error)
@@ -181,6 +207,7 @@ export class Deployer {
       this.#again = false
       this.#pause = new AbortController()
       try {
+        await this.#rollBackCondemned()
         const steps = book.desired ? plan(book.desired.functions, this.#functions.current) : []
         const text = JSON.stringify(steps)
         const later = await this.#runAll(steps)
@@ -229,7 +256,9 @@ export class Deployer {
     switch (step.do) {
       case 'deploy': {
         const state = await this.#run.run(name, step.version)
-        return state === 'committed' ? this.#functions.clean(name) : this.#functions.backToCommitted(name)
+        if (state !== 'committed') return this.#functions.backToCommitted(name)
+        this.#watchOver(name, step.version)
+        return this.#functions.clean(name)
       }
       case 'activate':
         return this.#functions.startCommitted(name, step.version)
@@ -243,6 +272,34 @@ export class Deployer {
       default:
         step satisfies never
     }
+  }
+
+  async #rollBackCondemned(): Promise<void> {
+    for (const [name, { version, error }] of this.#condemned) {
+      await this.#run.rollBack(name, version, error)
+      this.#condemned.delete(name)
+      this.#watch.stop(name)
+      this.#options.onChange?.()
+    }
+  }
+
+  /** Only where there is something to go back to. */
+  #watchOver(name: string, version: number): void {
+    if (this.#options.book.entry(name).onWatch === version) this.#watch.begin(name, version)
+    else this.#watch.stop(name)
+  }
+
+  async #proven(name: string, version: number): Promise<void> {
+    const { book, logger } = this.#options
+    const { onWatch, ...entry } = book.entry(name)
+    if (onWatch !== version) return
+    logger.info({ function: name, version, to: ON_WATCH.proven }, `${name} version ${version} has proven itself`)
+    await book.setEntry(name, entry).catch((error: unknown) => {
+      logger.warn(
+        { function: name, error: describeError(error) },
+        'cannot note that a version has proven itself; it is watched again after a restart',
+      )
+    })
   }
 
   /** Routes count at once: one to an alias that does not run yet is passed over until it does. */

@@ -22,8 +22,10 @@ export type Deployment = v.InferOutput<typeof Deployment>
 
 const FunctionEntry = v.object({
   deployment: v.nullable(Deployment),
-  /** The version committed before the present one; kept on disk. */
+  /** The version to go back to: the last committed one that had proven itself, or simply the one before. Kept on disk. */
   previous: v.nullable(v.number()),
+  /** A version committed in place of another that has not proven itself yet. */
+  onWatch: v.optional(v.number()),
 })
 export type FunctionEntry = v.InferOutput<typeof FunctionEntry>
 

@@ -12,7 +12,16 @@ import type { BlobCache } from './blob-cache.ts'
 import type { Deployment, DeploymentBook } from './deployment-book.ts'
 import { readManifest } from './manifest.ts'
 import type { RunningFunctions } from './running-functions.ts'
-import { type FinalState, isFinal, resume, TRANSITIONS, TRANSITIONS_MAX, type WorkingState } from './transitions.ts'
+import {
+  type FinalState,
+  isCutOffRollback,
+  isFinal,
+  ON_WATCH,
+  resume,
+  TRANSITIONS,
+  TRANSITIONS_MAX,
+  type WorkingState,
+} from './transitions.ts'
 import type { TufClient } from './tuf-client.ts'
 import type { VersionStore } from './version-store.ts'
 
@@ -80,6 +89,38 @@ export class DeploymentRun {
     if (!deployment || isFinal(deployment.state)) return
     const state = resume(deployment.state, await this.#facts(name, deployment.version))
     if (state === 'committed') await this.#enter(name, this.#counted(name, deployment, state))
+  }
+
+  /**
+   * A committed version on watch is in a crash loop: it is quarantined, and the version before it runs. False: there is none whole
+   * on disk, and all stays as it is.
+   */
+  async rollBack(name: string, version: number, reason: Error): Promise<boolean> {
+    const { book, versions, functions, logger } = this.#options
+    const entry = book.entry(name)
+    if (entry.onWatch !== version || entry.previous === null || (await versions.current(name)) !== version) return false
+    const error = `crash loop: ${describeError(reason)}`
+    if (!(await this.#facts(name, entry.previous)).isStaged) {
+      logger.error({ function: name, version, previous: entry.previous, error }, 'no older version is whole on disk; this one goes on')
+      return false
+    }
+    const transitions = (entry.deployment?.version === version ? entry.deployment.transitions : 0) + 1
+    await this.#enter(name, { version, state: ON_WATCH['crash-loop'], transitions, error })
+    crashPoint('rollback:quarantined')
+    await this.finishRollback(name)
+    await functions.backToCommitted(name)
+    crashPoint('rollback:after-activating')
+    return true
+  }
+
+  /** Also after a restart, before anything is started: a version that was rolled back does not run again. */
+  async finishRollback(name: string): Promise<void> {
+    const { book, versions, functions } = this.#options
+    const { deployment, previous } = book.entry(name)
+    if (previous === null || !isCutOffRollback(deployment, await versions.current(name))) return
+    if (!(await this.#facts(name, previous)).isStaged) return
+    await functions.goBack(name, previous)
+    await book.setEntry(name, { deployment: book.entry(name).deployment, previous: null })
   }
 
   /** The first state of this try: where an interrupted deployment goes on, or `fetching`. */

@@ -8,7 +8,7 @@ import { DeploymentBook } from './deployment-book.ts'
 import { TufClient } from './tuf-client.ts'
 import { VersionStore } from './version-store.ts'
 
-export interface OpenDeployerOptions extends Pick<DeployerOptions, 'onChange' | 'probationMs' | 'backoff'> {
+export interface OpenDeployerOptions extends Pick<DeployerOptions, 'onChange' | 'probationMs' | 'backoff' | 'watchRule'> {
   readonly dataDir: string
   readonly identity: Identity
   readonly activator: Activator

@@ -6,7 +6,7 @@ import { PRODUCTION, readSlot, type Route } from '../../config/routes.ts'
 import type { BundleManifest } from '../../config/wire.ts'
 import { crashPoint } from '../../runtime/base/crash-point.ts'
 import { TrustError } from '../../runtime/base/errors.ts'
-import type { DeploymentBook } from './deployment-book.ts'
+import type { DeploymentBook, FunctionEntry } from './deployment-book.ts'
 import type { CurrentFunction } from './plan.ts'
 import { isFinal } from './transitions.ts'
 import type { StagedVersion, VersionStore } from './version-store.ts'
@@ -92,10 +92,20 @@ export class RunningFunctions {
   async commit(name: string, version: number): Promise<void> {
     const { book, versions } = this.#options
     const old = this.#committed.get(name) ?? null
-    if (old !== null && old !== version) await book.setEntry(name, { ...book.entry(name), previous: old })
+    if (old !== null && old !== version) {
+      const entry = book.entry(name)
+      await book.setEntry(name, { ...entry, previous: lastGood(entry, old, version), onWatch: version })
+    }
     crashPoint('deploy:before-current')
     await versions.setCurrent(name, version)
     crashPoint('deploy:after-current')
+    this.#committed.set(name, version)
+  }
+
+  /** An older version is what a start of the agent runs, from here on. */
+  async goBack(name: string, version: number): Promise<void> {
+    await this.#options.versions.setCurrent(name, version)
+    crashPoint('rollback:after-current')
     this.#committed.set(name, version)
   }
 
@@ -168,4 +178,10 @@ export class RunningFunctions {
   #aliasesOf(fn: string): string[] {
     return this.#names.filter((name) => readSlot(name).name === fn)
   }
+}
+
+/** What to go back to from `next`: not to a version that has not proven itself, as long as there is a better one. */
+function lastGood({ previous, onWatch }: FunctionEntry, old: number, next: number): number {
+  const isProven = onWatch !== old && onWatch !== next
+  return isProven || previous === null || previous === next ? old : previous
 }

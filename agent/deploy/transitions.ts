@@ -16,6 +16,12 @@ export const TRANSITIONS: { readonly [State in WorkingState]: { readonly [O in O
   probation: { done: 'committed', failed: 'rolledback' },
 }
 
+/**
+ * What may still become of a version that was committed in place of an older one, as long as it is on watch (watch-rule.ts).
+ * `rolledback` is on disk first; `current` follows, and a restart in between goes by the record (see `isCutOffRollback`).
+ */
+export const ON_WATCH = { proven: 'committed', 'crash-loop': 'rolledback' } as const satisfies Record<string, FinalState>
+
 /** State writes of one deployment at the most. A version that takes the agent down with it would be tried for ever otherwise. */
 export const TRANSITIONS_MAX = 28
 
@@ -28,6 +34,11 @@ export interface Facts {
   readonly isCurrent: boolean
   /** The version's directory is there and complete by hash. */
   readonly isStaged: boolean
+}
+
+/** The record says that this version was rolled back, and `current` still names it: the version before it is to be started. */
+export function isCutOffRollback(deployment: { readonly version: number; readonly state: DeploymentState } | null, current: number | null) {
+  return deployment?.state === ON_WATCH['crash-loop'] && deployment.version === current
 }
 
 /** Where a deployment that a restart interrupted goes on. */

@@ -1,34 +1,12 @@
 import test, { type ExecutionContext } from 'ava'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { VersionStore } from '../../agent/deploy/version-store.ts'
 import { CRASH_POINTS } from '../../runtime/base/crash-point.ts'
+import { runDeployChild } from '../support/deploy-child-process.ts'
 import { isCommitted, isRolledBack, openDeployRig } from '../support/deploy-rig.ts'
 import { startHub } from '../support/hub.ts'
 import { tempDir } from '../support/temp-dir.ts'
-
-async function runChild(
-  dataDir: string,
-  version: number,
-  crashPoint?: string,
-): Promise<{ output: string; signal: string | null; errors: string }> {
-  const args = [
-    '--disable-warning=ExperimentalWarning',
-    path.join(import.meta.dirname, '../support/deploy-child.ts'),
-    dataDir,
-    'blink',
-    `${version}`,
-  ]
-  const env = { ...process.env, ...(crashPoint && { DUNLIN_CRASH_POINT: crashPoint }) }
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let [output, errors] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-  const [, signal] = (await once(child, 'close')) as [number | null, string | null]
-  return { output, signal, errors }
-}
 
 test('agent killed at each point of a deployment starts the old or the new version whole, and converges', async (t: ExecutionContext) => {
   t.timeout(120_000)
@@ -38,12 +16,12 @@ test('agent killed at each point of a deployment starts the old or the new versi
   await rig.deployer.close()
   const first = path.join(tempDir(t), 'first')
   cpSync(rig.dataDir, first, { recursive: true })
-  t.regex((await runChild(first, 1)).output, /committed/)
+  t.regex((await runDeployChild([first, 'blink', '1'])).output, /committed/)
 
   for (const point of CRASH_POINTS.filter((name) => name.startsWith('deploy:'))) {
     const dataDir = path.join(tempDir(t), 'data')
     cpSync(first, dataDir, { recursive: true })
-    const killed = await runChild(dataDir, 2, point)
+    const killed = await runDeployChild([dataDir, 'blink', '2'], point)
     t.is(killed.signal, 'SIGKILL', `${point}: ${killed.errors}`)
 
     const versions = new VersionStore(path.join(dataDir, 'functions'))
@@ -51,7 +29,7 @@ test('agent killed at each point of a deployment starts the old or the new versi
     t.true(current === 1 || current === 2, point)
     await t.notThrowsAsync(versions.verify('blink', current!), point)
 
-    const again = await runChild(dataDir, 2)
+    const again = await runDeployChild([dataDir, 'blink', '2'])
     t.regex(again.output, new RegExp(`^started ${current}\n[^]*committed\n$`), `${point}: ${again.errors}`)
     t.is(await versions.current('blink'), 2, point)
     await versions.verify('blink', 2)

@@ -25,17 +25,18 @@ test('deployment of a released version goes from the hub to a running function',
   t.true(rig.deployer.revision > 0)
 })
 
-test('deployment of a second version replaces the first and keeps two on disk', async (t) => {
+test('deployment of a second version replaces the first and keeps the last good one beside it on disk', async (t) => {
   const rig = await openDeployRig(t)
   for (const version of [1, 2, 3]) {
     await rig.publish('blink', version)
     await rig.desire(['blink', version])
     await rig.until(isCommitted('blink', version))
   }
+  await rig.deployer.settled()
   await rig.restart()
   t.deepEqual(rig.processor.running.get('blink')?.version, 3)
   const kept = readdirSync(path.join(rig.dataDir, 'functions/blink')).sort()
-  t.deepEqual(kept, ['2', '2.json', '3', '3.json', 'current'])
+  t.deepEqual(kept, ['1', '1.json', '3', '3.json', 'current'], 'the second has not proven itself')
 })
 
 test('boot starts what is committed with the hub away', async (t) => {

@@ -6,6 +6,7 @@ import type { Activator, Deployer } from '../../agent/deploy/deployer.ts'
 import { openDeployer } from '../../agent/deploy/open-deployer.ts'
 import { enrol } from '../../agent/identity/enrol.ts'
 import { type Identity, identityDirectory } from '../../agent/identity/identity.ts'
+import type { WatchRule } from '../../agent/deploy/watch-rule.ts'
 import type { Publisher } from '../../agent/publisher/publisher.ts'
 import type { Route } from '../../config/routes.ts'
 import type { Reported } from '../../config/wire.ts'
@@ -60,7 +61,10 @@ export interface DeployRig {
   restart(): Promise<void>
 }
 
-export async function openDeployRig(t: Teardown, options: { hubDir?: string } = {}): Promise<DeployRig> {
+export async function openDeployRig(
+  t: Teardown,
+  options: { hubDir?: string; watchRule?: WatchRule; activator?: Activator } = {},
+): Promise<DeployRig> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'dunlin-device-'))
   const hub = await startHub({ dataDir: options.hubDir })
   t.teardown(async () => {
@@ -81,7 +85,8 @@ export async function openDeployRig(t: Teardown, options: { hubDir?: string } = 
     openDeployer({
       dataDir,
       identity,
-      activator: processor,
+      activator: options.activator ?? processor,
+      watchRule: options.watchRule,
       logger: silentLogger,
       onChange,
       probationMs: 20,
