@@ -38,6 +38,24 @@ needs(
   test,
   'mosquitto_pub',
   'python3',
+)('version that exits again and again after it was committed is rolled back, and not started again by a new agent', async (t) => {
+  t.timeout(120_000)
+  const fleet = await Fleet.open(t, { copy: copyFunction })
+  const version = await fleet.publishAndAssign({ copy: dying('threading.Timer(4, lambda: os._exit(7)).start()') })
+  const bad = async () => fleet.deployment('copy', version['copy']!)
+  await fleet.until(async () => (await bad())?.state === 'committed')
+  await fleet.until(async () => (await bad())?.state === 'rolledback')
+  t.regex((await bad())!.error!, /crash loop: .*exit code 7/)
+  await fleet.killAgent()
+  await fleet.startAgent()
+  await sendReadings(fleet.brokerPort, 'sensors/a', ['after all'])
+  await fleet.until(async () => (await fleet.events('readings')).some(({ body }) => body === 'after all'))
+})
+
+needs(
+  test,
+  'mosquitto_pub',
+  'python3',
 )('agent killed while it deploys comes back with one whole version, and ends with the new one', async (t) => {
   t.timeout(120_000)
   const fleet = await Fleet.open(t, { copy: copyFunction })
