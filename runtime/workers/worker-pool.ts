@@ -200,7 +200,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
 
   onResult(worker: Worker, delivery: Delivery, result: Buffer): void {
     this.#slotAt(worker).answered()
-    if (this.#refused.size > 0) this.#letNextIn(delivery.consumer!)
+    if (this.#refused.size > 0) this.#letOthersIn(delivery.consumer!)
     delivery.consumer!.onResult(delivery, result)
   }
 
@@ -213,6 +213,7 @@ export class WorkerPool implements WorkerHost, SlotHost {
   }
 
   onFailed(delivery: Delivery, error: Error): void {
+    if (this.#refused.size > 0) this.#letOthersIn(delivery.consumer!)
     delivery.consumer!.onLost(delivery, error, true)
   }
 
@@ -291,10 +292,16 @@ export class WorkerPool implements WorkerHost, SlotHost {
     return best
   }
 
-  /** Turns: what became free goes first to the one that waits longest, and not to the one whose event made it free. */
-  #letNextIn(last: PoolConsumer): void {
-    for (const consumer of this.#refused) {
-      if (consumer !== last) return consumer.onRoom()
+  /**
+   * Turns: what became free is offered to those that wait, the longest first, and to the one whose event made it free after them.
+   * All are told: the first may have nothing left to give. Who is refused again stands in line again.
+   */
+  #letOthersIn(last: PoolConsumer): void {
+    const waiting = [...this.#refused]
+    for (const consumer of waiting) {
+      if (consumer === last) continue
+      this.#refused.delete(consumer)
+      consumer.onRoom()
     }
   }
 }

@@ -206,3 +206,22 @@ test('versions that change under load lose no event and keep none twice', async 
   t.like(sources[0]!, { accepted: sent.length, dead: 0 })
   t.is(rig.processor.status()[0]!.workers.restarts, 0)
 })
+
+test('event of one trigger is given a shared worker that an event of another trigger held until its time-out', async (t) => {
+  const rig = await rigOf(t)
+  await rig.processor.activate(
+    rig.version(
+      spec(
+        `    api: { kind: http, workerAllocatorName: one }
+    in: { kind: mqtt, workerAllocatorName: one, attributes: { subscriptions: [{ topic: 't/#' }] } }`,
+        'runtime: shell\n  handler: main.sh\n  outputStream: out\n  eventTimeout: 300ms',
+      ),
+      { 'main.sh': '#!/bin/sh\nread -r body\n[ "$body" = hang ] && exec sleep 60\necho "$body"\n' },
+    ),
+  )
+  const hanging = rig.invoke('f', 'hang')
+  await rig.publish('t/1', 'event')
+  t.not((await hanging).error, undefined)
+  await rig.until(async () => (await rig.rows('out')).length === 1)
+  t.deepEqual(await rig.rows('out'), ['event\n'])
+})
