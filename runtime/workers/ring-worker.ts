@@ -417,7 +417,11 @@ export class RingWorker implements Worker {
     const error = this.#cause ?? new FunctionError('worker-exited', `Worker ended by itself: ${reason}`)
     this.#guest?.channel.close()
     this.#started.reject(error)
-    const { running, unstarted } = this.#inFlight.takeAll()
+    const held = this.#inFlight.takeAll()
+    // What stood in the ring cannot be believed, nor which event it was that ran: any of them may have done it.
+    const isUnknown = this.#cause instanceof ProtocolError
+    const running = isUnknown ? [...held.running, ...held.unstarted] : held.running
+    const unstarted = isUnknown ? [] : held.unstarted
     for (const delivery of running) delivery.dropAttempt()
     for (const delivery of unstarted) delivery.dropAttempt()
     this.#rest = null
