@@ -187,7 +187,7 @@ export function randomProgram(random: () => number, name: string, kinds: readonl
     const ends = effect === 'end' ? (isCall ? 1 : times) : effect === 'late' ? 1 : 0
     if (ends > endsLeft) [behaviour, effect] = ['ok', 'odd']
     else endsLeft -= ends
-    if (effect === 'odd' || effect === 'late') times = 0
+    if (effect === 'odd') times = 0
     if (isBenign) [behaviour, effect, times] = [benignFor(behaviour), 'odd', 0]
     const emits = kind === 'shell' ? 1 : below(EMITS_MAX + 1)
     return { id: `${name}.${at}`, behaviour, effect, times, emits, isCall, topic: below(TOPICS) }
@@ -253,7 +253,9 @@ export interface Outcome {
 /** What is wrong with it; empty: nothing. A time-out is never held against it: the machine may be slower than the time-out. */
 export function judge(step: Step, hasLate: boolean, { answers, dead, rows }: Outcome): string[] {
   const wrong: string[] = []
-  const { id, isCall, emits, times } = step
+  const { id, isCall, emits } = step
+  // What harms others may be found out before its own answer counts, or after.
+  const times = step.effect === 'late' ? 0 : step.times
   if (isCall && answers.length !== 1) wrong.push(`${answers.length} answers to the call`)
   if (isCall && dead.length > 0) wrong.push('a call became a dead letter')
   if (dead.length > 1) wrong.push(`${dead.length} dead letters`)
