@@ -22,6 +22,7 @@ import type { FunctionVersion } from '../runtime/workers/worker.ts'
 import type { WorkerEnded } from '../runtime/workers/worker-pool.ts'
 import type { Activator, Deployer } from './deploy/deployer.ts'
 import { openDeployer } from './deploy/open-deployer.ts'
+import { CrashLoops } from './telemetry/crash-loops.ts'
 import { ExportPump, type ExportStats } from './export/export-pump.ts'
 import { enrol } from './identity/enrol.ts'
 import { identityDirectory, type Identity } from './identity/identity.ts'
@@ -65,9 +66,12 @@ export class HubSide {
   #enrolProblem: string | undefined
   #inventory: Reported['facts'] = {}
   #isBooting = true
+  readonly #crashLoops: CrashLoops
 
   constructor(options: HubSideOptions) {
     this.#options = options
+    this.#crashLoops = new CrashLoops({ status: () => options.processor.status(), onChange: () => this.#reported?.changed() })
+    this.#closer.push(async () => this.#crashLoops.close())
   }
 
   get device(): string | null {
@@ -121,6 +125,7 @@ export class HubSide {
     // One event that ends its worker says nothing about the version; that goes to the dead letters.
     if (isItself || isCrashLoop) this.#deployer?.versionFailed(slot, Number(version), error)
     if (isItself || failures > config.maxAttempts) this.#deployer?.workerEnded(slot, Number(version), worker, error)
+    if (isCrashLoop) this.#crashLoops.look()
   }
 
   /** What waits for aliases that are no more goes to production; resolves with how much it was. */
@@ -291,7 +296,7 @@ export class HubSide {
     return {
       revision: this.#deployer!.revision,
       agent: { version: AGENT_VERSION, boot: store.boot, startedMs },
-      functions: this.#deployer!.functions,
+      functions: this.#crashLoops.mark(this.#deployer!.functions),
       streams: streams.map(({ name, epoch, lastSeq, waiting, firstWaiting }) => ({ name, epoch, lastSeq, waiting, firstWaiting })),
       facts: { ...factsOf(), ...this.#inventory },
     }

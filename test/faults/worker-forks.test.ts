@@ -1,5 +1,5 @@
 /** U16: what a function starts and leaves behind is gone when its worker is. */
-import test, { type ExecutionContext } from 'ava'
+import test, { type ExecutionContext, type Implementation } from 'ava'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Cgroup, cgroupTrees } from '../../runtime/workers/cgroup.ts'
@@ -27,9 +27,12 @@ function canMakeGroup(): boolean {
 }
 
 /** Where the kernel gives no groups, what calls setsid is left: docs/workers.md says so. */
-const python = canGroup ? needs(test.serial, 'python3') : test.serial.skip
-const shell = canGroup ? test.serial : test.serial.skip
-const limited = canGroup && trees.pids !== null ? needs(test.serial, 'python3') : test.serial.skip
+const without = (what: string) => (title: string, implementation: Implementation<[]>) =>
+  test.serial.skip(`${title} [needs ${what}]`, implementation)
+const groups = without('cgroups that this user can make')
+const python = canGroup ? needs(test.serial, 'python3') : groups
+const shell = canGroup ? test.serial : groups
+const limited = canGroup && trees.pids !== null ? needs(test.serial, 'python3') : without('the pids controller')
 
 const isAlive = (pid: number) => existsSync(`/proc/${pid}`) && !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ')
 

@@ -1,13 +1,15 @@
 /** U13 and U15: handlers that never return, and an event that always fails, cost themselves only. */
 import test, { type ExecutionContext } from 'ava'
+import { codeOf } from '../../runtime/base/errors.ts'
 import { needs } from '../support/packages.ts'
+import { processesWith } from '../support/process-remains.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const TIMEOUT_MS = 400
 
-async function open(t: ExecutionContext): Promise<ProcessorRig> {
-  const rig = await ProcessorRig.open(tempDir(t))
+async function open(t: ExecutionContext, startLimitMs?: number): Promise<ProcessorRig> {
+  const rig = await ProcessorRig.open(tempDir(t), { startLimitMs })
   t.teardown(() => rig.close())
   return rig
 }
@@ -65,6 +67,31 @@ for (const what of Object.keys(HANGS) as (keyof typeof HANGS)[]) {
     await rig.until(async () => (await rig.rows('out')).includes('hang 2'))
     await rig.until(() => rig.processor.status()[0]!.workers.ready === 2)
     t.is(rig.processor.status()[0]!.workers.restarts, 1)
+  })
+}
+
+/** In the environment of what hangs, so that it is found. */
+const MARK = 'DUNLIN_TEST_HANGS'
+
+const STARTS = {
+  'nodejs thread': ['nodejs', 'isolation: thread', 'main.cjs', 'for (;;);'],
+  'nodejs process': ['nodejs', 'isolation: process', 'main.cjs', 'for (;;);'],
+  python: ['python', '', 'main.py', 'while True: pass\n'],
+} as const
+
+for (const [kind, [runtime, isolation, file, code]] of Object.entries(STARTS)) {
+  const it = runtime === 'python' ? needs(test.serial, 'python3') : test.serial
+  it(`version whose ${kind} handler hangs when it is loaded is given up, and the one before goes on`, async (t: ExecutionContext) => {
+    const rig = await open(t, 2_000)
+    await rig.processor.activate(rig.version(spec('nodejs', '', ''), { 'main.cjs': js('') }))
+    const mark = `${isolation === '' ? '' : `${isolation}\n  `}env: [{ name: ${MARK}, value: here }]`
+    const hanging = rig.version(spec(runtime, mark, ''), { [file]: code })
+    const error = await t.throwsAsync(rig.processor.activate(hanging), { message: /Worker was not ready within 2000 ms/ })
+    t.is(codeOf(error), 'worker-start-timeout')
+    await rig.publish('a', 'event')
+    await rig.until(async () => (await rig.rows('out')).includes('event 1'))
+    t.like(rig.processor.status()[0], { version: '1', workers: { ready: 1, wanted: 1, crashLoop: false } })
+    t.deepEqual(processesWith(MARK), [])
   })
 }
 

@@ -61,10 +61,7 @@ export interface DeployRig {
   restart(): Promise<void>
 }
 
-export async function openDeployRig(
-  t: Teardown,
-  options: { hubDir?: string; watchRule?: WatchRule; activator?: Activator } = {},
-): Promise<DeployRig> {
+export async function openDeployRig(t: Teardown, options: { hubDir?: string; watchRule?: WatchRule } = {}): Promise<DeployRig> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'dunlin-device-'))
   const hub = await startHub({ dataDir: options.hubDir })
   t.teardown(async () => {
@@ -85,7 +82,7 @@ export async function openDeployRig(
     openDeployer({
       dataDir,
       identity,
-      activator: options.activator ?? processor,
+      activator: processor,
       watchRule: options.watchRule,
       logger: silentLogger,
       onChange,

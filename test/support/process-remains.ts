@@ -1,17 +1,13 @@
 /** What this process holds, and what it has left behind: memory, files, children, shared memory, control groups. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { cgroupTrees } from '../../runtime/workers/cgroup.ts'
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
+import { collectGarbage } from './collect-garbage.ts'
 
 /** Resident memory after everything that can be collected was. */
 export function settledRssBytes(): number {
-  collect()
-  collect()
+  collectGarbage()
+  collectGarbage()
   return process.memoryUsage().rss
 }
 

@@ -39,7 +39,7 @@ export class ProcessorRig {
   #versions = 0
   #changed: (() => void)[] = []
 
-  private constructor(directory: string, store: StoreClient, http: HttpServerConfig) {
+  private constructor(directory: string, store: StoreClient, http: HttpServerConfig, startLimitMs: number | undefined) {
     this.#directory = directory
     this.http = new HttpListener(http, 'http')
     this.store = store
@@ -47,6 +47,7 @@ export class ProcessorRig {
       store,
       clock: new Clock(),
       logger: silentLogger,
+      startLimitMs,
       makeTrigger: async (config, context) => {
         const trigger = await makeTrigger(config, context, {
           router: this.router,
@@ -77,7 +78,8 @@ export class ProcessorRig {
     {
       http = httpServerOn({ host: '127.0.0.1', port: 0 }),
       maxBytes = 64 * 1024 * 1024,
-    }: { http?: HttpServerConfig; maxBytes?: number } = {},
+      startLimitMs,
+    }: { http?: HttpServerConfig; maxBytes?: number; startLimitMs?: number } = {},
   ): Promise<ProcessorRig> {
     const store = await openStore({
       dataDir: path.join(directory, 'data'),
@@ -85,7 +87,7 @@ export class ProcessorRig {
       commitIntervalMs: 0,
       logger: silentLogger,
     })
-    return new ProcessorRig(directory, store, http)
+    return new ProcessorRig(directory, store, http, startLimitMs)
   }
 
   /** Writes the files of a function version and returns it, ready for `processor.activate`. */

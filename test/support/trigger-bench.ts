@@ -16,6 +16,8 @@ export class TriggerBench {
   /** Records in the order they came, also those that were refused. */
   readonly offered: Buffer[] = []
   readonly committed: Buffer[] = []
+  /** The most that were offered and not committed at one time. */
+  mostWaiting = 0
   readonly router = new MqttRouter()
   readonly http = new HttpListener(httpServerOn({ host: '127.0.0.1', port: 0 }), 'http')
   readonly kept = new Map<string, string>()
@@ -73,6 +75,7 @@ export class TriggerBench {
 
   #offer(record: Buffer, done: (error: Error | null) => void): void {
     this.offered.push(record)
+    this.mostWaiting = Math.max(this.mostWaiting, this.offered.length - this.committed.length)
     const commit = (): void => {
       this.committed.push(record)
       done(null)
