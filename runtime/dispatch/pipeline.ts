@@ -1,20 +1,23 @@
 import type { BatchConfig, ExplicitAckMode } from '../../config/function-config.ts'
 import { ceilingMs } from '../base/backoff.ts'
-import { codeOf, DunlinError } from '../base/errors.ts'
+import { codeOf } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { headOf } from '../event/event-writer.ts'
 import { findItem } from '../event/head.ts'
 import { AT, Flag, Tag } from '../event/record.ts'
 import type { DeadLetterReason } from '../store/store.ts'
 import type { PoolConsumer, WorkerPool } from '../workers/worker-pool.ts'
+import { AvailabilityWatch } from './availability-watch.ts'
 import { answerOf, Delivery, failedAnswer, type Answer, type Reply, type StreamReply } from './delivery.ts'
 import { gatherBatch, putBackAll } from './gather-batch.ts'
 import { GatheredBody, gatheredResult } from './gathered-body.ts'
 import type { HandledTap } from './handled-tap.ts'
 import { InboxFollower } from './inbox-follower.ts'
 import { KeyLanes } from './key-lanes.ts'
-import { OutcomeWriter, type OutcomeParts } from './outcome-writer.ts'
+import { Later } from './later.ts'
+import type { OutcomeParts } from './outcome-writer.ts'
 import { RunAhead } from './run-ahead.ts'
+import { type Answered, Settlement, type SettlementSettings } from './settlement.ts'
 import type { StateCache } from './state-cache.ts'
 import { Unacknowledged } from './unacknowledged.ts'
 
@@ -23,10 +26,8 @@ const WINDOW_EVENTS_MAX = 8_192
 const WINDOW_BYTES_MAX = 32 * 1024 * 1024
 /** Steps on their way to the store; beyond, no new event is started. */
 const SETTLING_MAX = 8_192
-/** A step that the store could not take (disk full) is offered again this often. */
-const SETTLE_RETRY_MS = 1_000
 
-export interface PipelineSettings {
+export interface PipelineSettings extends SettlementSettings {
   readonly maxAttempts: number
   readonly retryFirstMs: number
   readonly retryMaxMs: number
@@ -35,11 +36,8 @@ export interface PipelineSettings {
   readonly batch: BatchConfig | null
   readonly explicitAckMode: ExplicitAckMode
   readonly explicitAckTimeoutMs: number
-  readonly functionName: string
   readonly triggerName: string
   readonly version: string
-  /** A successful answer's body is appended to this stream. */
-  readonly outputStream: string | null
 }
 
 /** What all pipelines share. */
@@ -63,11 +61,6 @@ export interface PipelineCounters {
   refused: number
 }
 
-interface Answered {
-  readonly delivery: Delivery
-  readonly result: Buffer
-}
-
 /**
  * The way of the events of one trigger: committed to the inbox, in order per key, to a worker, and back as ONE step of the
  * store. Nothing is answered before that step is committed. What fails is tried again and, at last, goes to the dead letters.
@@ -78,28 +71,30 @@ export class Pipeline implements PoolConsumer {
   readonly counters: PipelineCounters = { received: 0, handled: 0, failed: 0, retried: 0, buried: 0, refused: 0 }
   readonly source: number
   readonly #parts: PipelineParts
-  readonly #outcomes: OutcomeWriter
+  readonly #settlement: Settlement
   readonly #inbox: InboxFollower
   readonly #lanes = new KeyLanes()
   readonly #ahead = new RunAhead()
+  readonly #availability = new AvailabilityWatch({
+    lanes: this.#lanes,
+    limitMs: () => this.#settings.workerAvailabilityTimeoutMs + (this.#settings.batch?.timeoutMs ?? 0),
+    onLate: (delivery, limitMs) => this.#tooLate(delivery, limitMs),
+  })
   readonly #unacknowledged = new Unacknowledged((delivery) => {
     this.#failed(delivery, `It was not acknowledged within ${this.#settings.explicitAckTimeoutMs} ms`, '', null)
     this.#tellIdle()
     this.#askPump()
   })
-  readonly #timers = new Set<NodeJS.Timeout>()
-  /** Outcomes behind one that waits for its stream to be opened: state and outputs are written in the order of the events. */
-  #unsettled: Answered[] = []
-  #isOpeningStream = false
+  readonly #later = new Later()
   #settings: PipelineSettings
   #pool: WorkerPool | undefined
   #isPaused = false
   #isClosed = false
   #bytes = 0
   #started = 0
-  #settling = 0
+  /** Events that are being moved to the inbox. */
+  #spilling = 0
   #isPumpAsked = false
-  #availabilityTimer: NodeJS.Timeout | undefined
   /** Armed only while events wait for their batch to be complete. */
   #batchTimer: NodeJS.Timeout | undefined
   /** The batch whose failure was told last. */
@@ -111,7 +106,23 @@ export class Pipeline implements PoolConsumer {
     this.source = source
     this.#settings = settings
     this.#parts = parts
-    this.#outcomes = new OutcomeWriter(source, state, parts)
+    this.#settlement = new Settlement(source, settings, state, parts, {
+      onTaken: (delivery) => {
+        this.#release(delivery)
+        this.#ahead.good()
+      },
+      onCommitted: (delivery, result, isCounted) => {
+        if (isCounted) this.counters.handled++
+        this.#answer(delivery, result)
+      },
+      onBuried: (delivery, letter) => this.#buried(delivery, letter),
+      onRefused: (delivery, error, behind) => this.#failed(delivery, error, '', null, 500, behind),
+      onVoid: (delivery, behind) => this.#takeBack(delivery, behind),
+      onProgress: () => {
+        this.#tellIdle()
+        if (this.#lanes.readyCount > 0 || this.#inbox.isBehind) this.#askPump()
+      },
+    })
     this.#inbox = new InboxFollower(parts.store, source, parts.logger, ({ record, inboxId, attempt }) =>
       this.#queue(new Delivery(record, inboxId, this.#keyOf(record), attempt, null, performance.now())),
     )
@@ -136,6 +147,7 @@ export class Pipeline implements PoolConsumer {
   resume(pool: WorkerPool, settings: PipelineSettings): void {
     this.#pool = pool
     this.#settings = settings
+    this.#settlement.settings = settings
     this.#unacknowledged.timeoutMs = settings.explicitAckTimeoutMs
     this.#isPaused = false
     void this.#inbox.read()
@@ -154,9 +166,9 @@ export class Pipeline implements PoolConsumer {
     this.#isClosed = true
     this.#isPaused = true
     this.#inbox.close()
-    for (const timer of this.#timers) clearTimeout(timer)
-    this.#timers.clear()
-    clearTimeout(this.#availabilityTimer)
+    this.#later.close()
+    this.#settlement.close()
+    this.#availability.close()
     clearTimeout(this.#batchTimer)
     this.#unacknowledged.close()
     for (let delivery = this.#lanes.take(); delivery; delivery = this.#lanes.take()) {
@@ -197,7 +209,7 @@ export class Pipeline implements PoolConsumer {
     const delivery = new Delivery(record, 0, key, 0, reply, performance.now())
     delivery.onStream = onStream
     this.#queue(delivery)
-    if (!this.#availabilityTimer) this.#watchAvailability(this.#settings.workerAvailabilityTimeoutMs)
+    this.#availability.start()
   }
 
   /** Events came into the inbox from another source. */
@@ -225,7 +237,7 @@ export class Pipeline implements PoolConsumer {
       this.counters.handled++
       this.#answer(delivery, result)
       this.#release(delivery)
-    } else this.#settle(delivery, result)
+    } else this.#settlement.settle(delivery, result)
     if (isNoAck && this.#settings.explicitAckMode === 'disable') this.#tellNoAckHasNoEffect()
     this.#askPump()
   }
@@ -236,7 +248,7 @@ export class Pipeline implements PoolConsumer {
       delivery.earlyAck = error ?? ''
       return
     }
-    if (error === null) this.#settle(delivery, result)
+    if (error === null) this.#settlement.settle(delivery, result)
     else this.#failed(delivery, error, '', null)
     this.#tellIdle()
     this.#askPump()
@@ -302,7 +314,7 @@ export class Pipeline implements PoolConsumer {
   }
 
   #mayStart(): boolean {
-    if (this.#settling >= SETTLING_MAX || this.#started >= this.#ahead.max) return false
+    if (this.#settlement.underWay >= SETTLING_MAX || this.#started >= this.#ahead.max) return false
     return this.#settings.explicitAckMode === 'disable' || this.#unacknowledged.hasRoom(this.#started)
   }
 
@@ -384,76 +396,11 @@ export class Pipeline implements PoolConsumer {
     )
   }
 
-  /** `behind`: as for #failed. */
-  #settle(delivery: Delivery, result: Buffer, behind: readonly Answered[] = []): void {
-    if (this.#isOpeningStream) {
-      this.#unsettled.push({ delivery, result })
-      return
-    }
-    const { outputStream, functionName } = this.#settings
-    const refusal = this.#outcomes.refusal(delivery, result, outputStream)
-    if (refusal !== undefined) return this.#failed(delivery, refusal, '', null, 500, behind)
-    const unopened = this.#outcomes.unopenedStream(delivery, outputStream)
-    if (unopened !== undefined) return this.#openThenSettle(unopened, delivery, result)
-    this.#outcomes.publish(delivery, functionName)
-    this.#commit(delivery, result)
-    this.#release(delivery)
-    this.#ahead.good()
-  }
-
-  #openThenSettle(stream: string, delivery: Delivery, result: Buffer): void {
-    this.#isOpeningStream = true
-    this.#settling++
-    const opened = (error?: Error) => {
-      this.#isOpeningStream = false
-      this.#settling--
-      const behind = this.#unsettled
-      this.#unsettled = []
-      if (error) this.#failed(delivery, error.message, '', null, 500, behind)
-      else this.#settle(delivery, result)
-      for (const [place, next] of behind.entries()) {
-        const later = behind.slice(place + 1)
-        if (next.delivery.isVoid) this.#takeBack(next.delivery, later)
-        else this.#settle(next.delivery, next.result, later)
-      }
-      this.#askPump()
-    }
-    this.#parts.streams.open(stream).then(() => opened(), opened)
-  }
-
-  #commit(delivery: Delivery, result: Buffer): void {
-    this.#settling++
-    this.#outcomes.write(delivery, result, this.#settings.outputStream, (error, settled) => {
-      this.#settling--
-      if (error) this.#notCommitted(error, delivery, result)
-      else {
-        if (settled) this.counters.handled++
-        this.#answer(delivery, result)
-        if (this.#outcomes.touched.size > 0) this.#parts.onRows(this.#outcomes.touched)
-      }
-      this.#tellIdle()
-      if (this.#lanes.readyCount > 0 || this.#inbox.isBehind) this.#askPump()
-    })
-  }
-
   #answer(delivery: Delivery, result: Buffer): void {
     const { tap } = this.#parts
     if (tap.isOpen) tap.take(this.#settings.functionName, this.#settings.triggerName, delivery, result)
     if (delivery.reply) delivery.tell(answerOf(result))
     else this.#parts.onAnswered?.(this.#settings.triggerName, delivery.record, result)
-  }
-
-  /** The handler ran; only keeping its outcome failed. With a full disk or stream the same step is offered again. */
-  #notCommitted(error: Error, delivery: Delivery, result: Buffer): void {
-    const isFull = error instanceof DunlinError && error.retryable
-    if (delivery.reply) return delivery.tell(failedAnswer(isFull ? 507 : 500, error.message))
-    // A store that ended: the event is still in the inbox, for the next start.
-    if (!isFull || this.#isClosed) return this.#parts.logger.error({ error: error.message }, 'cannot keep the outcome of an event')
-    this.#settling++
-    this.#later(SETTLE_RETRY_MS, () => {
-      this.#settling--
-      this.#commit(delivery, result)
-    })
   }
 
   /** `behind`: outcomes of later events that are known and not settled (run-ahead). */
@@ -475,11 +422,11 @@ export class Pipeline implements PoolConsumer {
     delivery.failures++
     if (!delivery.isDetached) this.#lanes.hold(delivery)
     if (delivery.failures >= maxAttempts) {
-      return this.#bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
+      return this.#settlement.bury(delivery, { function: functionName, version, error, stack, attempts: delivery.failures })
     }
     this.counters.retried++
     if (delivery.inboxId > 0) this.#parts.store.retryLater(delivery.inboxId, delivery.failures)
-    this.#later(ceilingMs(delivery.failures, { firstMs: retryFirstMs, maxMs: retryMaxMs }), () => {
+    this.#later.after(ceilingMs(delivery.failures, { firstMs: retryFirstMs, maxMs: retryMaxMs }), () => {
       this.#tryAgain(delivery)
       this.#askPump()
     })
@@ -492,19 +439,11 @@ export class Pipeline implements PoolConsumer {
     this.#lanes.push(delivery)
   }
 
-  #bury(delivery: Delivery, letter: DeadLetterReason): void {
-    this.#settling++
-    this.#parts.store.bury(this.source, delivery.inboxId, letter, delivery.inboxId > 0 ? null : delivery.record, (error) => {
-      this.#settling--
-      if (error) return this.#later(SETTLE_RETRY_MS, () => this.#bury(delivery, letter))
-      this.counters.buried++
-      this.#parts.logger.warn(
-        { error: letter.error, attempts: letter.attempts, function: letter.function },
-        'event went to the dead letters',
-      )
-      this.#release(delivery)
-      this.#askPump()
-    })
+  #buried(delivery: Delivery, { error, attempts, function: name }: DeadLetterReason): void {
+    this.counters.buried++
+    this.#parts.logger.warn({ error, attempts, function: name }, 'event went to the dead letters')
+    this.#release(delivery)
+    this.#askPump()
   }
 
   #takeBack(delivery: Delivery, behind: readonly Answered[] = []): void {
@@ -522,43 +461,20 @@ export class Pipeline implements PoolConsumer {
     this.#lanes.putBack(delivery)
   }
 
-  #later(ms: number, act: () => void): void {
-    if (this.#isClosed) return
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      act()
-    }, ms)
-    this.#timers.add(timer)
-  }
-
-  /** Who waits longer than it should for a free worker: a caller is told so, an event without one goes to the inbox. */
-  #watchAvailability(ms: number): void {
-    this.#availabilityTimer = setTimeout(() => {
-      this.#availabilityTimer = undefined
-      const limitMs = this.#settings.workerAvailabilityTimeoutMs + (this.#settings.batch?.timeoutMs ?? 0)
-      const now = performance.now()
-      const isLate = (delivery: Delivery | undefined) => delivery?.inboxId === 0 && delivery.sinceMs + limitMs <= now
-      while (isLate(this.#lanes.peek())) {
-        const late = this.#lanes.take()
-        if (!late) break
-        if (!late.reply) this.#spill(late)
-        else {
-          this.counters.refused++
-          late.reply(failedAnswer(503, `No worker was free within ${limitMs} ms`))
-          this.#release(late)
-        }
-      }
-      const next = this.#lanes.peek()
-      if (next?.inboxId === 0) this.#watchAvailability(Math.max(1, next.sinceMs + limitMs - now))
-    }, ms)
+  /** A caller is told so, an event without one goes to the inbox. */
+  #tooLate(delivery: Delivery, limitMs: number): void {
+    if (!delivery.reply) return this.#spill(delivery)
+    this.counters.refused++
+    delivery.reply(failedAnswer(503, `No worker was free within ${limitMs} ms`))
+    this.#release(delivery)
   }
 
   /** A direct event that nobody waits for, and no worker either, is kept on disk from now on. Its key waits until it is there. */
   #spill(delivery: Delivery): void {
-    this.#settling++
+    this.#spilling++
     this.#lanes.hold(delivery)
     this.#parts.store.accept(this.source, delivery.record, (error, inboxId) => {
-      this.#settling--
+      this.#spilling--
       // A full store: it stays in memory, where it was.
       if (error || this.#inbox.take(inboxId, true)) {
         if (!error) delivery.inboxId = inboxId
@@ -570,7 +486,7 @@ export class Pipeline implements PoolConsumer {
   }
 
   #isIdle(): boolean {
-    return this.#started === 0 && this.#settling === 0 && this.#unacknowledged.size === 0
+    return this.#started === 0 && this.#settlement.underWay === 0 && this.#spilling === 0 && this.#unacknowledged.size === 0
   }
 
   #tellIdle(): void {
