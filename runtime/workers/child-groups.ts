@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import type { RuntimeKind } from '../../config/function-config.ts'
 import { Cgroup, cgroupTrees, removeLeftGroups, type CgroupTrees } from './cgroup.ts'
 import { killGroup } from './child.ts'
-import { rssBytes } from './process-memory.ts'
+import { rssBytes, rssBytesOf } from './process-memory.ts'
 
 const PREFIX = 'dunlin-'
 /** The kernel's choice when memory ends, from 0 to 1000: children go long before the agent, which has 0. */
@@ -58,8 +58,8 @@ export class ChildGroup {
 
   memoryBytes(): number {
     const members = this.#cgroup?.members ?? []
-    if (members.length === 0) return this.#pid === undefined ? 0 : rssBytes(this.#pid)
-    return members.reduce((sum, pid) => sum + rssBytes(pid), 0)
+    if (members.length > 0) return rssBytesOf(members)
+    return this.#pid === undefined ? 0 : rssBytes(this.#pid)
   }
 
   /** Nothing of it is left after this. */

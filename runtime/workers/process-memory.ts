@@ -13,6 +13,30 @@ export function rssBytes(pid: number): number {
   }
 }
 
+/** Of processes that were forked from each other: pages that they share count once. */
+export function rssBytesOf(pids: readonly number[]): number {
+  if (pids.length === 1) return rssBytes(pids[0]!)
+  let shares = 0
+  let largest = 0
+  for (const pid of pids) {
+    shares += pssBytes(pid)
+    largest = Math.max(largest, rssBytes(pid))
+  }
+  // What is shared with processes outside, such as the pages of the C library, is not made less by that.
+  return Math.max(shares, largest)
+}
+
+/** A page that n processes use counts as 1/n of it. */
+function pssBytes(pid: number): number {
+  try {
+    const [, kilobytes] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')) ?? []
+    return kilobytes === undefined ? 0 : Number(kilobytes) * 1024
+  } catch {
+    // It is gone, or the kernel is older than 4.14.
+    return rssBytes(pid)
+  }
+}
+
 /** 4 KiB nearly everywhere, 16 or 64 KiB on some ARM boards: the kernel tells each process in its auxiliary vector. */
 const pageBytes = {
   get value(): number {

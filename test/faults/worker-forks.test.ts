@@ -1,9 +1,11 @@
 /** U16: what a function starts and leaves behind is gone when its worker is. */
 import test, { type ExecutionContext, type Implementation } from 'ava'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Cgroup, cgroupTrees } from '../../runtime/workers/cgroup.ts'
+import { rssBytes, rssBytesOf } from '../../runtime/workers/process-memory.ts'
 import { needs } from '../support/packages.ts'
+import { workerGroups } from '../support/process-remains.ts'
 import { ProcessorRig } from '../support/processor-rig.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -102,6 +104,36 @@ sleep 0.1
   const pids = answer.body.toString().trim().split('\n').map(Number)
   t.is(pids.length, 3)
   await untilGone(t, rig, pids)
+})
+
+python('memory that a handler shares with what it has forked counts once', async (t: ExecutionContext) => {
+  const gate = join(tempDir(t), 'gate')
+  // 80 MB in each of nine, and all of them the same.
+  const forks = `import os, signal, time
+held = bytearray(80_000_000)
+def handler(context, event):
+    children = []
+    for _ in range(8):
+        child = os.fork()
+        if child == 0: signal.pause()
+        children.append(child)
+    while not os.path.exists('${gate}'): time.sleep(0.01)
+    for child in children: os.kill(child, 9)
+    return 'done'
+`
+  const rig = await openWith(t, 'python', 'handler: main:handler', { 'main.py': forks })
+  const answer = rig.invoke('f', '')
+  const members = () => [
+    ...new Set(workerGroups().flatMap((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8').trim().split('\n').map(Number))),
+  ]
+  await rig.until(() => members().length >= 9)
+  const pids = members()
+  t.true(pids.reduce((sum, pid) => sum + rssBytes(pid), 0) > 600_000_000)
+  const bytes = rssBytesOf(pids)
+  t.true(bytes > 80_000_000 && bytes < 200_000_000, `${bytes}`)
+  writeFileSync(gate, '')
+  t.is((await answer).body.toString(), 'done')
+  t.is(rig.processor.status()[0]!.workers.restarts, 0)
 })
 
 limited('a fork bomb stops at the limit of processes, and the agent goes on', async (t: ExecutionContext) => {
